@@ -1,0 +1,1 @@
+"""The only room with sockets: streams, listening, TLS, relaying, resolving, the clock."""

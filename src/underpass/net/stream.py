@@ -1,0 +1,78 @@
+"""`Stream`: the two-way byte stream that every part hands to the next, and its contract."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from underpass.address import Address
+
+# What one `receive` returns at most. 64 KiB keeps the cost per byte of a step in Python low.
+RECEIVE_SIZE = 64 * 1024
+
+
+class Stream(abc.ABC):
+    """A two-way byte stream with independent half-close. A TCP connection is one.
+
+    The contract, the same for every kind (the conformance suite holds each to it):
+
+    - Each direction ends on its own: `receive` returning ``b""`` (the other end's FIN) says
+      nothing about sending; `send_eof` says nothing about receiving.
+    - A reset stays a reset: after one, `receive` and `send` raise `StreamReset`, never a clean end.
+      Bytes that arrived before it may be lost, as with TCP.
+    - `send` returns when the bytes are taken, not when they have arrived; it waits while the
+      buffer is above its bound (back-pressure), so a stalled reader costs a bounded buffer.
+    - At most one task receives and one task sends at a time.
+    - Cancelling `receive` loses no byte; cancelling `send` may leave part of `data` sent, and the
+      only thing to do with the stream then is `abort`.
+    - After `close` or `abort`, every call but those two raises `StreamClosed`.
+    """
+
+    __slots__ = ()
+
+    @abc.abstractmethod
+    async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
+        """Return 1 to `limit` bytes as soon as there are any; ``b""`` once the other end ended.
+
+        Raises `StreamReset`, `StreamTimeout` (keepalive gave up) or `StreamClosed`.
+        """
+
+    @abc.abstractmethod
+    def unread(self, data: bytes) -> None:
+        """Put `data` back in front of what the next `receive` returns."""
+
+    @abc.abstractmethod
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`. Raises as `receive` does, and `StreamClosed` after `send_eof`."""
+
+    @abc.abstractmethod
+    async def send_eof(self) -> None:
+        """End the sending direction after all bytes sent before. A second call does nothing.
+
+        On a stream that cannot half-close (TLS), this ends the stream.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """End both directions in order: deliver what was sent, then free everything.
+
+        What still arrives is read and dropped for a short, bounded time, so that it cannot turn
+        the end into a reset that destroys bytes under way. Never raises; safe to call twice.
+        """
+
+    @abc.abstractmethod
+    def abort(self) -> None:
+        """Reset the stream and free everything at once. Never raises; safe to call twice."""
+
+    @property
+    @abc.abstractmethod
+    def peer(self) -> Address | None:
+        """The literal address of the other end, where it has one (a unix socket has none)."""
+
+
+Dial: TypeAlias = Callable[[Address], Awaitable[Stream]]
+"""`async (Address) -> Stream`: the one seam between the parts.
+
+Raises `DialError` (with a `Failure`) when no stream could be opened, and nothing else.
+"""
