@@ -66,6 +66,14 @@ class Stream(abc.ABC):
         """Reset the stream and free everything at once. Never raises; safe to call twice."""
 
     @property
+    def is_quiet(self) -> bool:
+        """True while nothing waits to be received and neither end has ended the stream.
+
+        Only a quiet stream may be kept for another exchange; a kind that cannot tell says False.
+        """
+        return False
+
+    @property
     @abc.abstractmethod
     def peer(self) -> Address | None:
         """The literal address of the other end, where it has one (a unix socket has none)."""

@@ -1,0 +1,1 @@
+"""underpass carries any application's traffic over HTTP, through networks that let little else out."""

@@ -1,0 +1,76 @@
+"""Opens TCP and TLS streams to literal addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from underpass.address import Address, IPAddress
+from underpass.errors import DialError, Failure
+from underpass.net.os_errors import failure_of
+from underpass.net.transport import TransportStream
+
+# A dead destination is noticed after 60 s of silence and 4 probes, two minutes in all: sooner than
+# the hour-long defaults of kernels, later than a mobile network's short outages.
+KEEPALIVE_IDLE = 60
+KEEPALIVE_INTERVAL = 15
+KEEPALIVE_PROBES = 4
+
+
+def set_keepalive(sock: socket.socket) -> None:
+    """Ask the kernel to find a dead peer; accepted sockets inherit it from their listener."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStream:
+    """Connect to a literal address within `timeout` seconds.
+
+    Raises `DialError`: CONNECTION_TIMEOUT, CONNECTION_REFUSED, …, as `failure_of` maps them.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            transport, stream = await loop.create_connection(TransportStream, str(ip), port)
+        set_keepalive(transport.get_extra_info("socket"))
+    except TimeoutError:
+        where = Address(str(ip), port)
+        raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {timeout:g} s") from None
+    except OSError as error:
+        failure = failure_of(error)
+        raise DialError(failure, str(Address(str(ip), port))) from error
+    return stream
+
+
+async def connect_tls(
+    stream: TransportStream, context: ssl.SSLContext, server_name: str, timeout: float
+) -> TransportStream:
+    """Start TLS as client on `stream`, verify `server_name`, and return the stream.
+
+    Raises `DialError` (UPSTREAM_TLS, UPSTREAM_CERTIFICATE, CONNECTION_TIMEOUT); the stream is then
+    aborted.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            transport = await loop.start_tls(
+                stream.transport, stream, context, server_hostname=server_name
+            )
+    except TimeoutError:
+        stream.abort()
+        raise DialError(Failure.CONNECTION_TIMEOUT, f"TLS with {server_name}") from None
+    except OSError as error:
+        stream.abort()
+        details = getattr(error, "verify_message", "") or getattr(error, "reason", "") or ""
+        raise DialError(failure_of(error), f"{server_name}: {details}".rstrip(": ")) from error
+    if transport is None:
+        raise DialError(Failure.CONNECTION_TERMINATED, f"TLS with {server_name}")
+    stream.attach(transport)
+    return stream

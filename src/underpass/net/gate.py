@@ -1,0 +1,100 @@
+"""Who may come in: bounds on connections, in all, a client, and before they proved useful."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """Numbers of connections; 0 means no bound.
+
+    `unsettled` bounds those that have not yet sent a whole, authenticated request.
+    """
+
+    total: int = 0
+    per_client: int = 0
+    unsettled: int = 0
+
+
+class Ticket:
+    """One admitted connection's place at the gate."""
+
+    __slots__ = ("_evict", "_gate", "client")
+
+    def __init__(self, gate: Gate, client: str) -> None:
+        self._gate = gate
+        self._evict: Callable[[], None] | None = None
+        self.client = client
+
+    def on_evict(self, evict: Callable[[], None]) -> None:
+        """Call `evict` when the place is needed for a new connection before this one settled."""
+        self._evict = evict
+
+    def evict(self) -> None:
+        """End the connection that holds this ticket."""
+        if self._evict is not None:
+            self._evict()
+
+    def settled(self) -> None:
+        """The connection has sent a whole, authenticated request: it is not evicted any more."""
+        self._gate.settle(self)
+
+    def leave(self) -> None:
+        """The connection has ended. Safe to call twice."""
+        self._gate.leave(self)
+
+
+class Gate:
+    """Counts connections and admits new ones within the limits.
+
+    At the bound on unsettled connections the oldest of them makes room (as a slow attack holds its
+    connections long, and a real client settles in milliseconds); at the other bounds the newcomer
+    is turned away.
+    """
+
+    def __init__(self, limits: GateLimits) -> None:
+        self.limits = limits
+        self._inside: set[Ticket] = set()
+        self._unsettled: dict[Ticket, None] = {}
+        self._clients: Counter[str] = Counter()
+        self.evicted = 0
+        self.turned_away = 0
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def admit(self, client: str) -> Ticket | None:
+        """Return a ticket, or None when a bound is reached."""
+        limits = self.limits
+        if (limits.total and len(self._inside) >= limits.total) or (
+            limits.per_client and self._clients[client] >= limits.per_client
+        ):
+            self.turned_away += 1
+            return None
+        if limits.unsettled and len(self._unsettled) >= limits.unsettled:
+            oldest = next(iter(self._unsettled))
+            del self._unsettled[oldest]
+            self.evicted += 1
+            oldest.evict()
+        ticket = Ticket(self, client)
+        self._inside.add(ticket)
+        self._unsettled[ticket] = None
+        self._clients[client] += 1
+        return ticket
+
+    def settle(self, ticket: Ticket) -> None:
+        """Take `ticket` off the list of those that may be evicted."""
+        self._unsettled.pop(ticket, None)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the place of `ticket` back."""
+        if ticket not in self._inside:
+            return
+        self._inside.discard(ticket)
+        self._unsettled.pop(ticket, None)
+        self._clients[ticket.client] -= 1
+        if not self._clients[ticket.client]:
+            del self._clients[ticket.client]

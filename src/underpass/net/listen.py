@@ -1,0 +1,227 @@
+"""Listening: sockets bound, connections accepted within limits, each served by its own task.
+
+We accept ourselves instead of through `loop.create_server`, because the limits need it: at the
+limit a connection is told so, at the file limit accepting rests instead of spinning, and the oldest
+connection that has said nothing useful makes room for a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from underpass.address import ListenAddress
+from underpass.errors import ConfigurationError
+from underpass.net.connect import set_keepalive
+from underpass.net.gate import Gate, Ticket
+from underpass.net.transport import TransportStream
+
+# Connections the kernel holds for us while we are busy; it caps this by net.core.somaxconn.
+BACKLOG = 4096
+
+# Connections taken from one socket before other work has its turn.
+ACCEPT_BATCH = 64
+
+# How long accepting rests when the process is out of files. Streams that end meanwhile free some.
+ACCEPT_REST = 0.25
+
+# A TLS hello that takes longer is a slow attack or a dead network (RFC 8446 sets no bound).
+TLS_HANDSHAKE_SECONDS = 10.0
+
+_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+Handler = Callable[[TransportStream, Ticket], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a listener does with what it accepts.
+
+    `shed` is sent, without waiting, to a connection over a limit. `tls` makes every connection TLS.
+    """
+
+    handler: Handler
+    gate: Gate
+    tls: ssl.SSLContext | None = None
+    shed: bytes = b""
+
+
+def bind(address: ListenAddress, *, reuse_port: bool = False) -> list[socket.socket]:
+    """Bind and listen on `address`: one socket, or one an address where a name has several.
+
+    Raises `ConfigurationError` with the reason.
+    """
+    try:
+        if address.path is not None:
+            return [_bind_unix(address.path)]
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return [_bind_tcp(*entry, reuse_port=reuse_port) for entry in _distinct(found)]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"can't listen on {address}: {reason}") from error
+
+
+_Found = tuple[int, tuple[object, ...]]
+
+
+def _distinct(found: Sequence[tuple[object, ...]]) -> list[_Found]:
+    entries: list[_Found] = []
+    for family, _, _, _, sockaddr in found:
+        entry = (int(family), tuple(sockaddr))  # type: ignore[call-overload]
+        if entry not in entries:
+            entries.append(entry)
+    return entries
+
+
+def _bind_tcp(family: int, sockaddr: tuple[object, ...], *, reuse_port: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Each family has a listener of its own, on every system alike.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        set_keepalive(sock)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind(sockaddr)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(path: str) -> socket.socket:
+    """Bind a unix socket that only its owner can use; a socket left by a dead process goes."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # The mode is set before listening: until then nobody can connect.
+        sock.bind(path)
+        os.chmod(path, 0o600)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def listening_on(sock: socket.socket) -> ListenAddress:
+    """The address that `sock` is really bound to."""
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        return ListenAddress(name[0], name[1])
+    return ListenAddress(None, 0, name)
+
+
+class Listener:
+    """Accepts on bound sockets until it is stopped; every connection is a task of `tasks`."""
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], service: Service, tasks: asyncio.TaskGroup
+    ) -> None:
+        self._sockets = list(sockets)
+        self._service = service
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._rest: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin, or go on, accepting."""
+        self._rest = None
+        if not self._stopped:
+            for sock in self._sockets:
+                self._loop.add_reader(sock, self._accept, sock)
+
+    def stop(self) -> None:
+        """Stop accepting and close the sockets; connections already accepted go on."""
+        self._stopped = True
+        self._pause()
+        if self._rest is not None:
+            self._rest.cancel()
+        for sock in self._sockets:
+            sock.close()
+
+    def _pause(self) -> None:
+        for sock in self._sockets:
+            self._loop.remove_reader(sock)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, name = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._pause()
+                    self._rest = self._loop.call_later(ACCEPT_REST, self.start)
+                return
+            self._admit(sock, name[0] if isinstance(name, tuple) else "unix")
+
+    def _admit(self, sock: socket.socket, client: str) -> None:
+        sock.setblocking(False)
+        ticket = self._service.gate.admit(client)
+        if ticket is None:
+            _shed(sock, b"" if self._service.tls else self._service.shed)
+            return
+        self._tasks.create_task(self._serve(sock, ticket), name=f"client {client}")
+
+    async def _serve(self, sock: socket.socket, ticket: Ticket) -> None:
+        tls = self._service.tls
+        try:
+            _, stream = await self._loop.connect_accepted_socket(
+                TransportStream,
+                sock,
+                ssl=tls,
+                ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
+            )
+        except OSError:
+            # A failed TLS handshake: there is nobody to tell.
+            sock.close()
+            ticket.leave()
+            return
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        ticket.on_evict(stream.abort)
+        try:
+            await self._service.handler(stream, ticket)
+        finally:
+            ticket.leave()
+            # The handler has ended the stream in order; this frees it where it could not.
+            stream.abort()
+
+
+def _shed(sock: socket.socket, answer: bytes) -> None:
+    with sock, contextlib.suppress(OSError):
+        if answer:
+            sock.send(answer)
+            sock.shutdown(socket.SHUT_WR)

@@ -1,0 +1,238 @@
+"""Relays two streams to each other until both directions have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from dataclasses import dataclass
+
+from underpass.errors import StreamError
+from underpass.net.stream import Stream
+from underpass.net.transport import FLUSH_SECONDS, TransportStream
+
+
+class Ending(enum.Enum):
+    """How a relay came to its end; the value is the word for the access line."""
+
+    COMPLETE = "ok"
+    LEFT_RESET = "reset by client"
+    RIGHT_RESET = "reset by destination"
+    IDLE = "idle"
+    HALF_CLOSE_TIMEOUT = "half-close timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTimeouts:
+    """Seconds; 0 means none. `half_close` counts from the first FIN."""
+
+    idle: float = 0
+    half_close: float = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Bytes from left to right (`sent`), from right to left (`received`), and how it ended."""
+
+    sent: int
+    received: int
+    ending: Ending
+
+
+async def relay(left: Stream, right: Stream, timeouts: RelayTimeouts) -> Transfer:
+    """Pass bytes both ways until each direction has ended; then free both streams.
+
+    A FIN is passed on as FIN and leaves the other direction open; a reset resets the other stream.
+    When an idle or half-close time passes, both are reset.
+    """
+    if isinstance(left, TransportStream) and isinstance(right, TransportStream):
+        return await _relay_transports(left, right, timeouts)
+    return await _relay_streams(left, right, timeouts)
+
+
+class _Splice:
+    """Two transport streams that write straight to each other, and the future of their end."""
+
+    __slots__ = ("_fins", "_left", "_right", "_timeouts", "_timers", "_total", "done")
+
+    def __init__(
+        self, left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
+    ) -> None:
+        self._left = left
+        self._right = right
+        self._timeouts = timeouts
+        self._fins = 0
+        self._total = -1
+        self._timers: list[asyncio.TimerHandle] = []
+        self.done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def start(self) -> None:
+        left, right = self._left, self._right
+        if self._timeouts.idle:
+            self._watch_idle()
+        left.splice(right, self)
+        right.splice(left, self)
+
+    def ended(self, stream: TransportStream) -> None:
+        self._fins += 1
+        if self._fins == 2:
+            self._finish(Ending.COMPLETE)
+        elif self._timeouts.half_close:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(
+                self._timeouts.half_close, self._finish, Ending.HALF_CLOSE_TIMEOUT
+            )
+            self._timers.append(timer)
+
+    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
+        if error is None:
+            # In order, but no half-close: a TLS stream whose other end said close_notify.
+            self._finish(Ending.COMPLETE)
+        else:
+            self._finish(Ending.LEFT_RESET if stream is self._left else Ending.RIGHT_RESET)
+
+    def _finish(self, ending: Ending) -> None:
+        if not self.done.done():
+            self.done.set_result(ending)
+
+    def _watch_idle(self) -> None:
+        """Look at the byte counts once an idle time: no timer is touched for a read."""
+        total = self._left.received + self._right.received
+        if total == self._total:
+            self._finish(Ending.IDLE)
+            return
+        self._total = total
+        loop = asyncio.get_running_loop()
+        self._timers[:1] = [loop.call_later(self._timeouts.idle, self._watch_idle)]
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+
+async def _relay_transports(
+    left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
+) -> Transfer:
+    splice = _Splice(left, right, timeouts)
+    sent, received = left.received, right.received
+    try:
+        splice.start()
+        ending = await splice.done
+    except asyncio.CancelledError:
+        left.abort()
+        right.abort()
+        raise
+    finally:
+        splice.stop()
+    await _free(left, right, ending)
+    # Bytes unread before the splice were counted when they came: they are the early data.
+    return Transfer(left.received - sent, right.received - received, ending)
+
+
+async def _free(left: TransportStream, right: TransportStream, ending: Ending) -> None:
+    if ending is not Ending.COMPLETE:
+        left.abort()
+        right.abort()
+        return
+    left.begin_close()
+    right.begin_close()
+    await left.wait_lost(FLUSH_SECONDS)
+    await right.wait_lost(FLUSH_SECONDS)
+
+
+class _Progress:
+    """What the two pumps of a generic relay have done."""
+
+    __slots__ = ("ending", "received", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.received = 0
+        self.ending = Ending.COMPLETE
+
+
+async def _relay_streams(left: Stream, right: Stream, timeouts: RelayTimeouts) -> Transfer:
+    progress = _Progress()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            up = tasks.create_task(_pump_up(left, right, progress), name="relay-up")
+            down = tasks.create_task(_pump_down(right, left, progress), name="relay-down")
+            watch = tasks.create_task(_watch(up, down, progress, timeouts), name="relay-watch")
+            await asyncio.wait((up, down))
+            watch.cancel()
+    except* _Ended:
+        pass
+    except* asyncio.CancelledError:
+        left.abort()
+        right.abort()
+        raise
+    if progress.ending is Ending.COMPLETE:
+        await left.close()
+        await right.close()
+    else:
+        left.abort()
+        right.abort()
+    return Transfer(progress.sent, progress.received, progress.ending)
+
+
+class _Ended(Exception):  # noqa: N818
+    """Ends both pumps at once; never leaves this module."""
+
+
+async def _pump_up(source: Stream, sink: Stream, progress: _Progress) -> None:
+    while data := await _receive(source, progress, Ending.LEFT_RESET):
+        await _send(sink, data, progress, Ending.RIGHT_RESET)
+        progress.sent += len(data)
+    with contextlib.suppress(StreamError):
+        await sink.send_eof()
+
+
+async def _pump_down(source: Stream, sink: Stream, progress: _Progress) -> None:
+    while data := await _receive(source, progress, Ending.RIGHT_RESET):
+        await _send(sink, data, progress, Ending.LEFT_RESET)
+        progress.received += len(data)
+    with contextlib.suppress(StreamError):
+        await sink.send_eof()
+
+
+async def _receive(source: Stream, progress: _Progress, ending: Ending) -> bytes:
+    try:
+        return await source.receive()
+    except StreamError:
+        progress.ending = ending
+        raise _Ended from None
+
+
+async def _send(sink: Stream, data: bytes, progress: _Progress, ending: Ending) -> None:
+    try:
+        await sink.send(data)
+    except StreamError:
+        progress.ending = ending
+        raise _Ended from None
+
+
+async def _watch(
+    up: asyncio.Task[None], down: asyncio.Task[None], progress: _Progress, timeouts: RelayTimeouts
+) -> None:
+    """End the relay when an idle or half-close time has passed; cancelled when it has ended."""
+    if timeouts.idle:
+        before = -1
+        total = 0
+        while total != before:
+            before = total
+            if await _both_end(up, down, timeouts.idle):
+                return
+            total = progress.sent + progress.received
+        progress.ending = Ending.IDLE
+        raise _Ended
+    if timeouts.half_close:
+        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+        if await _both_end(up, down, timeouts.half_close):
+            return
+        progress.ending = Ending.HALF_CLOSE_TIMEOUT
+        raise _Ended
+
+
+async def _both_end(up: asyncio.Task[None], down: asyncio.Task[None], timeout: float) -> bool:
+    _, running = await asyncio.wait((up, down), timeout=timeout)
+    return not running

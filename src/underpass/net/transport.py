@@ -1,0 +1,341 @@
+"""`TransportStream`: a `Stream` on an asyncio or uvloop transport, TCP, unix or TLS.
+
+It is the transport's protocol itself, so that the hot path (two of them spliced together by
+`underpass.net.relay`) is one Python call a read: what arrives is written to the other transport,
+and the transports' own buffers carry the back-pressure. Outside a splice, what arrives waits in a
+bounded buffer until `receive` takes it.
+
+States worth knowing:
+
+- uvloop may deliver the first data although reading was paused in `connection_made`, so data is
+  always taken, and pausing only bounds what comes after it.
+- A TLS transport cannot half-close. When the other end's bytes stop without its close_notify, the
+  transport tells `connection_lost(None)` and never `eof_received`: that is truncation, and counts
+  as a reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import deque
+from typing import Protocol, cast
+
+from underpass.address import Address
+from underpass.errors import StreamClosed, StreamError, StreamReset, StreamTimeout
+from underpass.net.stream import RECEIVE_SIZE, Stream
+
+# Unread bytes at which reading pauses. One read brings up to 256 KB with uvloop, so the buffer is
+# bounded by this and one read more.
+READ_BUFFER = 64 * 1024
+
+# Unsent bytes at which senders wait. A little more than one uvloop read: a single read does not
+# pause the source, and a stalled reader costs at most two reads (half a MiB).
+WRITE_BUFFER = 256 * 1024
+WRITE_BUFFER_LOW = 64 * 1024
+
+# How long, and how much, `close` reads and drops so that bytes still coming cannot turn the end
+# into a reset that destroys the answer under way (RFC 9112 9.6). Two seconds cover a round trip.
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1024 * 1024
+
+# How long `close` waits for the other end to take what is still buffered.
+FLUSH_SECONDS = 30.0
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Splice(Protocol):
+    """What a spliced stream tells of itself."""
+
+    def ended(self, stream: TransportStream) -> None:
+        """The other end of `stream` sent FIN, and it was passed on."""
+
+    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
+        """`stream` is gone; `error` is None after an end in order."""
+
+
+class TransportStream(asyncio.Protocol, Stream):
+    """A `Stream` over an asyncio transport; pass the class itself as protocol factory."""
+
+    __slots__ = (
+        "_can_half_close",
+        "_chunks",
+        "_closing",
+        "_eof_received",
+        "_eof_sent",
+        "_error",
+        "_gone",
+        "_lost",
+        "_peer",
+        "_read_paused",
+        "_reader",
+        "_sink",
+        "_splice",
+        "_transport",
+        "_unread_size",
+        "_write_paused",
+        "_writer",
+        "received",
+        "sent",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._unread_size = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
+        self._peer: Address | None = None
+        self._error: StreamError | None = None
+        self._sink: TransportStream | None = None
+        self._splice: Splice | None = None
+        self._can_half_close = True
+        self._eof_received = False
+        self._eof_sent = False
+        self._closing = False
+        self._lost = False
+        self._read_paused = False
+        self._write_paused = False
+        self.received = 0
+        self.sent = 0
+
+    def __repr__(self) -> str:
+        state = "LOST" if self._lost else "CLOSING" if self._closing else "OPEN"
+        return f"<TransportStream {self._peer} {state} {self.received} in {self.sent} out>"
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.attach(cast("asyncio.Transport", transport))
+        name = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self._peer = Address.of(name[0].partition("%")[0], name[1])
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """Go on over `transport`, as after a TLS handshake over the one before."""
+        self._transport = transport
+        self._can_half_close = transport.can_write_eof()
+        transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER_LOW)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += len(data)
+        sink = self._sink
+        if sink is not None:
+            sink.sent += len(data)
+            sink._transport.write(data)
+            return
+        self._chunks.append(data)
+        self._unread_size += len(data)
+        if self._unread_size >= READ_BUFFER:
+            self._pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        self._eof_received = True
+        if self._sink is not None and self._splice is not None:
+            self._sink.end_sending()
+            self._splice.ended(self)
+        self._wake_reader()
+        # True keeps the sending direction open; TLS transports close whatever we say.
+        return self._can_half_close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        in_order = exc is None and (self._eof_received or self._closing)
+        if not in_order and self._error is None:
+            self._error = _stream_error(exc)
+        self._wake_reader()
+        self._wake_writer()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        if self._splice is not None:
+            self._splice.lost(self, self._error)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        if self._sink is not None:
+            self._sink._pause_reading()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._sink is not None:
+            self._sink._resume_reading()
+        self._wake_writer()
+
+    # The contract of `Stream`.
+
+    async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
+        while not self._chunks:
+            if self._closing:
+                raise StreamClosed("closed by this end")
+            if self._error is not None:
+                raise self._error
+            if self._eof_received or self._lost:
+                return b""
+            self._resume_reading()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        data = self._chunks.popleft()
+        if len(data) > limit:
+            self._chunks.appendleft(data[limit:])
+            data = data[:limit]
+        self._unread_size -= len(data)
+        return data
+
+    def unread(self, data: bytes) -> None:
+        if data:
+            self._chunks.appendleft(data)
+            self._unread_size += len(data)
+
+    async def send(self, data: bytes) -> None:
+        self._check_sendable()
+        self.sent += len(data)
+        self._transport.write(data)
+        while self._write_paused:
+            self._writer = asyncio.get_running_loop().create_future()
+            await self._writer
+            self._check_sendable()
+
+    def _check_sendable(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._closing or self._lost or self._eof_sent:
+            raise StreamClosed("closed by this end")
+
+    async def send_eof(self) -> None:
+        self.end_sending()
+
+    def end_sending(self) -> None:
+        """`send_eof` without waiting: the transport sends FIN when its buffer is empty."""
+        if self._eof_sent or self._lost or self._closing:
+            return
+        self._eof_sent = True
+        if self._can_half_close:
+            # The transport may know already that the other end is gone, before it tells us.
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
+        else:
+            self.begin_close()
+
+    async def close(self) -> None:
+        if self._can_half_close and not self._lost and not self._closing:
+            self.end_sending()
+            with contextlib.suppress(StreamError, TimeoutError):
+                await self._linger()
+        self.begin_close()
+        await self.wait_lost(FLUSH_SECONDS)
+
+    async def _linger(self) -> None:
+        dropped = 0
+        async with asyncio.timeout(LINGER_SECONDS):
+            while dropped < LINGER_BYTES:
+                data = await self.receive()
+                if not data:
+                    return
+                dropped += len(data)
+
+    def begin_close(self) -> None:
+        """Close without waiting: what is buffered is still delivered, nothing more is read."""
+        if not self._closing:
+            self._stop_calls()
+            self._transport.close()
+
+    def _stop_calls(self) -> None:
+        self._closing = True
+        self._chunks.clear()
+        self._unread_size = 0
+        self._wake_reader()
+        self._wake_writer()
+
+    async def wait_lost(self, timeout: float) -> None:
+        """Wait until the transport has flushed and gone; abort it after `timeout` seconds."""
+        if self._lost:
+            return
+        self._gone = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._gone
+        except TimeoutError:
+            self.abort()
+
+    def abort(self) -> None:
+        if self._lost:
+            return
+        self._stop_calls()
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            # Without it, closing a socket with an empty buffer sends FIN, which says "complete".
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    @property
+    def peer(self) -> Address | None:
+        return self._peer
+
+    @property
+    def is_quiet(self) -> bool:
+        return not (self._chunks or self._eof_received or self._lost or self._closing)
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport beneath, for TLS to be started on it."""
+        return self._transport
+
+    @property
+    def local(self) -> Address | None:
+        """The literal address of this end; None for a unix socket."""
+        name = self._transport.get_extra_info("sockname")
+        return Address.of(name[0].partition("%")[0], name[1]) if isinstance(name, tuple) else None
+
+    # The splice.
+
+    def splice(self, sink: TransportStream, splice: Splice) -> None:
+        """Write all that has come and comes in to `sink`, and tell `splice` of the end."""
+        self._splice = splice
+        self._sink = sink
+        while self._chunks:
+            data = self._chunks.popleft()
+            sink.sent += len(data)
+            sink._transport.write(data)
+        self._unread_size = 0
+        if self._lost:
+            splice.lost(self, self._error)
+        elif self._eof_received:
+            sink.end_sending()
+            splice.ended(self)
+        elif not sink._write_paused:
+            self._resume_reading()
+
+    def _pause_reading(self) -> None:
+        if not (self._read_paused or self._eof_received or self._lost or self._closing):
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._read_paused and not (self._lost or self._closing):
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def _wake_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    def _wake_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None and not writer.done():
+            writer.set_result(None)
+
+
+def _stream_error(exc: Exception | None) -> StreamError:
+    if exc is None:
+        return StreamReset("ended without its end marker")
+    if isinstance(exc, TimeoutError):
+        return StreamTimeout("the other end stopped answering")
+    return StreamReset(f"reset by the other end: {exc}")
