@@ -1,0 +1,305 @@
+"""Options from a TOML file, the environment and flags, in that order of weight.
+
+A value in a stronger place replaces the one in a weaker place, lists too. Nothing is guessed: an
+unknown key, a wrong type, a value out of range or a secret that others can read is a
+`ConfigurationError` that names the place, the key and the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from underpass.access import Rule
+from underpass.errors import ConfigurationError
+from underpass.options import Kind, Limits, ProxyOptions, Via
+
+PREFIX = "UNDERPASS_"
+VIA_PASSWORD = "UNDERPASS_VIA_PASSWORD"  # noqa: S105 - the name of a variable
+# Variables with our prefix that are no option of the proxy.
+OTHER_VARIABLES = frozenset({VIA_PASSWORD, "UNDERPASS_INVITE", "UNDERPASS_WORKER"})
+
+# A configuration written by a person is a few KiB; what is larger is not one.
+MAX_FILE_BYTES = 1024 * 1024
+# Longer than any password a proxy takes, shorter than a file named by mistake.
+MAX_SECRET_BYTES = 1024
+# As much of a wrong value as fits on a line.
+_SHOWN = 40
+
+
+def _kinds() -> dict[str, Kind]:
+    found = {}
+    for owner, prefix in ((ProxyOptions, ""), (Limits, "limits.")):
+        for name, hint in get_type_hints(owner, include_extras=True).items():
+            if hint is not Limits:
+                found[prefix + name] = next(k for k in hint.__metadata__ if isinstance(k, Kind))
+    return found
+
+
+KINDS: Mapping[str, Kind] = _kinds()
+"""The kind of every option, by its key below ``[proxy]``, such as ``limits.head_timeout``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Values from one place: `label` says how a key is written there."""
+
+    name: str
+    label: Callable[[str], str]
+    values: Mapping[str, object]
+    # Numbers and lists come as text.
+    textual: bool = True
+    # Where relative paths start.
+    base: Path = Path()
+
+
+def load_proxy_options(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> ProxyOptions:
+    """Read the proxy's options: the file `config`, then `environ`, then `flags`.
+
+    `flags` are by option name, with text or lists of text; None is a flag that was not given.
+    Raises `ConfigurationError`.
+    """
+    layers = [_environment(environ or {}), _flags(flags or {})]
+    if config is not None:
+        layers.insert(0, _file(config))
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values.update(_decode(layer))
+    _put_password(values, environ or {})
+    limits = {key.removeprefix("limits."): values.pop(key) for key in list(values) if "." in key}
+    try:
+        return ProxyOptions(limits=Limits(**limits), **values)
+    except ConfigurationError as error:
+        places = ", ".join(layer.name for layer in layers if layer.values) or "defaults"
+        raise ConfigurationError(f"{places}: {error}") from None
+
+
+# --- the places -----------------------------------------------------------------------------------
+
+
+def _file(path: Path) -> _Layer:
+    """The ``[proxy]`` table of a TOML file."""
+    try:
+        document = tomllib.loads(_read(path, MAX_FILE_BYTES).decode())
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8, so not TOML") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deeply") from None
+    for key in document:
+        if key != "proxy":
+            raise ConfigurationError(f"{path}: {_known(key, ['proxy'])}")
+    values = dict(_flatten(path, _table(path, "proxy", document.get("proxy", {}))))
+    layer = _Layer(str(path), f"{path}: proxy.{{}}".format, values, False, path.parent)
+    if _is_open(path) and getattr(_decode(layer).get("via"), "password", ""):
+        raise ConfigurationError(
+            f"{layer.label('via')}: holds a password, but every user of this machine can read the "
+            f"file; run `chmod o-r {path}`, or keep the password in a via_password_file"
+        )
+    return layer
+
+
+def _flatten(path: Path, table: dict[str, object]) -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if key != "limits":
+            yield key, value
+            continue
+        for name, limit in _table(path, "proxy.limits", value).items():
+            yield f"limits.{name}", limit
+
+
+def _table(path: Path, name: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{path}: {name}: expected a table, got {_described(value)}")
+    return value
+
+
+def _environment(environ: Mapping[str, str]) -> _Layer:
+    variables = {PREFIX + key.upper().replace(".", "_"): key for key in KINDS}
+    values: dict[str, object] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
+            continue
+        if name not in variables:
+            raise ConfigurationError(f"environment: {_known(name, variables)}")
+        values[variables[name]] = value
+
+    def label(key: str) -> str:
+        return f"environment: {PREFIX}{key.upper().replace('.', '_')}"
+
+    return _Layer("environment", label, values)
+
+
+def _flags(flags: Mapping[str, object]) -> _Layer:
+    def label(key: str) -> str:
+        return f"command line: --{key.replace('_', '-')}"
+
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _Layer("command line", label, given)
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _decode(layer: _Layer) -> dict[str, Any]:
+    decoded = {}
+    for key, raw in layer.values.items():
+        if key not in KINDS:
+            place = layer.label(key).removesuffix(key)
+            raise ConfigurationError(f"{place}{_known(key, KINDS)}")
+        try:
+            value = _value(KINDS[key], raw, layer.textual)
+        except ValueError as error:
+            raise ConfigurationError(f"{layer.label(key)}: {error}") from None
+        decoded[key] = layer.base / value if isinstance(value, Path) else value
+    return decoded
+
+
+def _value(kind: Kind, raw: object, textual: bool) -> object:
+    """Check and parse one value; `ValueError` with a reason that follows "key: "."""
+    wire = list[kind.wire] if kind.many else kind.wire  # type: ignore[name-defined]
+    if kind.many and textual and isinstance(raw, str):
+        raw = re.split(r"[\s,]+", raw.strip(", \t\n")) if raw.strip(", \t\n") else []
+    try:
+        value = msgspec.convert(raw, wire, strict=not textual)
+    except msgspec.ValidationError:
+        raise ValueError(f"expected {kind.expected}, got {_described(raw)}") from None
+    if kind.parse is None:
+        return value
+    return tuple(kind.parse(item) for item in value) if kind.many else kind.parse(value)
+
+
+def _described(raw: object) -> str:
+    match raw:
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return str(raw)
+        case str():
+            return f"a string ({ascii(raw[:_SHOWN])})"
+        case list():
+            wrong = next((item for item in raw if not isinstance(item, str)), None)
+            return "a list" if wrong is None else f"a list with {_described(wrong)}"
+        case dict():
+            return "a table"
+        case _:
+            return f"a {type(raw).__name__}"
+
+
+def _known(key: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Say that `key` is unknown, and which known one it may be meant to be."""
+    close = difflib.get_close_matches(key, list(known), n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{ascii(key)[1:-1]}: unknown option{hint}"
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def _put_password(values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Put the password from a file or the environment in the place of the URL's own."""
+    via: Via | None = values.get("via")
+    path: Path | None = values.get("via_password_file")
+    if path is not None:
+        password = read_secret(path)
+    elif VIA_PASSWORD in environ and via is not None:
+        password = environ[VIA_PASSWORD]
+    else:
+        return
+    if via is None:
+        raise ConfigurationError(f"{path}: a via_password_file without a via to use it for")
+    if not via.user:
+        raise ConfigurationError(
+            f"via: there is a password for {via}, but no user; write {via.scheme}://USER@HOST:PORT"
+        )
+    values["via"] = dataclasses.replace(via, password=password)
+
+
+def read_secret(path: Path) -> str:
+    """Read a secret of one line from a file that not everybody can read.
+
+    Raises `ConfigurationError`, never with a piece of the secret.
+    """
+    text = _read(path, MAX_SECRET_BYTES)
+    if _is_open(path):
+        raise ConfigurationError(
+            f"{path}: every user of this machine can read this secret; run `chmod o-r {path}`"
+        )
+    try:
+        secret = text.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: expected one line of UTF-8 text") from None
+    if not secret or not secret.isprintable():
+        raise ConfigurationError(f"{path}: expected one line with the secret and nothing else")
+    return secret
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise ConfigurationError(f"{path}: larger than {limit} bytes")
+    return data
+
+
+def _is_open(path: Path) -> bool:
+    """Whether everybody may read `path`. Something other than a file (a pipe) is not open."""
+    mode = os.stat(path).st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
+
+
+# --- showing --------------------------------------------------------------------------------------
+
+
+def show(options: ProxyOptions) -> str:
+    """The options as TOML, every one, with secrets redacted; what is not set is a comment."""
+    lines = ["[proxy]"]
+    lines += [_shown(f.name, getattr(options, f.name)) for f in _fields(options)]
+    lines += ["", "[proxy.limits]"]
+    lines += [_shown(f.name, getattr(options.limits, f.name)) for f in _fields(options.limits)]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(options: ProxyOptions | Limits) -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(options) if field.name != "limits"]
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return f"# {name} is not set"
+    if isinstance(value, tuple):
+        return f"{name} = [{', '.join(_scalar(item) for item in value)}]"
+    return f"{name} = {_scalar(value)}"
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, Rule):
+        value = rule_text(value)
+    # A JSON string is a TOML basic string: the same escapes.
+    return str(value) if isinstance(value, int | float) else json.dumps(str(value))
+
+
+def rule_text(rule: Rule) -> str:
+    """A rule as it is written in a file, without its effect."""
+    text = str(rule)
+    return text.removeprefix(f"{rule.effect.value} ") if isinstance(rule.effect, Enum) else text
