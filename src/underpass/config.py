@@ -108,7 +108,8 @@ def _file(path: Path) -> _Layer:
             raise ConfigurationError(f"{path}: {_known(key, ['proxy'])}")
     values = dict(_flatten(path, _table(path, "proxy", document.get("proxy", {}))))
     layer = _Layer(str(path), f"{path}: proxy.{{}}".format, values, False, path.parent)
-    if _is_open(path) and getattr(_decode(layer).get("via"), "password", ""):
+    via: Via | None = _decode(layer).get("via")
+    if via is not None and via.password and _is_open(path):
         raise ConfigurationError(
             f"{layer.label('via')}: holds a password, but every user of this machine can read the "
             f"file; run `chmod o-r {path}`, or keep the password in a via_password_file"
@@ -193,7 +194,7 @@ def _described(raw: object) -> str:
         case int() | float():
             return str(raw)
         case str():
-            return f"a string ({ascii(raw[:_SHOWN])})"
+            return f"a string ({raw[:_SHOWN]!a})"
         case list():
             wrong = next((item for item in raw if not isinstance(item, str)), None)
             return "a list" if wrong is None else f"a list with {_described(wrong)}"
