@@ -24,7 +24,7 @@ from underpass.net.listen import bind, listening_on
 from underpass.observe import GAUGES, LATENCY_BOUNDS, Counter, Histogram, Snapshot
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
-from underpass.protocol.http.message import RequestReader, Signal
+from underpass.protocol.http.message import RequestReader
 
 # A scrape is one small request and some KiB back; what takes longer is no scraper.
 EXCHANGE_SECONDS = 5.0

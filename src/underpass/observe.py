@@ -126,7 +126,7 @@ def _timings(totals: list[int], histogram: Histogram) -> Timings:
 class Counters:
     """The counters of one process. Call it from one thread, but for `snapshot`."""
 
-    __slots__ = ("_slots",)
+    __slots__ = ("slots",)
 
     def __init__(self, slots: memoryview | None = None) -> None:
         """Count in `slots` (format ``q``, `SLOTS` long), or in memory of our own."""
@@ -134,32 +134,32 @@ class Counters:
             slots = memoryview(array("q", bytes(SLOTS * SLOT_BYTES)))
         if slots.format != "q" or len(slots) != SLOTS:
             raise ValueError(f"counters need {SLOTS} slots of format q")
-        self._slots = slots
+        self.slots = slots
 
     def add(self, counter: Counter, amount: int = 1) -> None:
-        self._slots[counter] += amount
+        self.slots[counter] += amount
 
     def refused(self, failure: Failure) -> None:
         """Count a refusal, in all and by its reason."""
-        self._slots[Counter.REFUSALS] += 1
-        self._slots[_FAILURE_SLOTS[failure]] += 1
+        self.slots[Counter.REFUSALS] += 1
+        self.slots[_FAILURE_SLOTS[failure]] += 1
 
     def took(self, histogram: Histogram, seconds: float) -> None:
         """Count one duration."""
         first = _HISTOGRAMS_AT + histogram * _HISTOGRAM_SLOTS
-        self._slots[first + bisect_left(LATENCY_BOUNDS, seconds)] += 1
-        self._slots[first + _BUCKETS] += round(seconds * _MICROSECONDS)
+        self.slots[first + bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        self.slots[first + _BUCKETS] += round(seconds * _MICROSECONDS)
 
     def value(self, counter: Counter) -> int:
-        return self._slots[counter]
+        return self.slots[counter]
 
     def reset_gauges(self) -> None:
         """Set the gauges to 0: the process that held what they count is gone."""
         for gauge in GAUGES:
-            self._slots[gauge] = 0
+            self.slots[gauge] = 0
 
     def snapshot(self) -> Snapshot:
-        return Snapshot.read([self._slots])
+        return Snapshot.read([self.slots])
 
 
 def _drop(record: AccessRecord) -> None:
