@@ -26,10 +26,10 @@ class Ticket:
 
     def __init__(self, gate: Gate, client: str) -> None:
         self._gate = gate
-        self._evict: Callable[[], None] | None = None
+        self._evict: Callable[[], object] | None = None
         self.client = client
 
-    def on_evict(self, evict: Callable[[], None]) -> None:
+    def on_evict(self, evict: Callable[[], object]) -> None:
         """Call `evict` when the place is needed for a new connection before this one settled."""
         self._evict = evict
 
@@ -84,6 +84,11 @@ class Gate:
         self._unsettled[ticket] = None
         self._clients[client] += 1
         return ticket
+
+    def evict_all(self) -> None:
+        """End every connection inside."""
+        for ticket in list(self._inside):
+            ticket.evict()
 
     def settle(self, ticket: Ticket) -> None:
         """Take `ticket` off the list of those that may be evicted."""

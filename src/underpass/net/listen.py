@@ -16,6 +16,7 @@ import ssl
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
@@ -70,19 +71,12 @@ def bind(address: ListenAddress, *, reuse_port: bool = False) -> list[socket.soc
         raise ConfigurationError(f"can't listen on {address}: {reason}") from error
 
 
-_Found = tuple[int, tuple[object, ...]]
+def _distinct(found: Sequence[tuple[int, int, int, str, Any]]) -> list[tuple[int, Any]]:
+    # A host file may name one address twice.
+    return list(dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found))
 
 
-def _distinct(found: Sequence[tuple[object, ...]]) -> list[_Found]:
-    entries: list[_Found] = []
-    for family, _, _, _, sockaddr in found:
-        entry = (int(family), tuple(sockaddr))  # type: ignore[call-overload]
-        if entry not in entries:
-            entries.append(entry)
-    return entries
-
-
-def _bind_tcp(family: int, sockaddr: tuple[object, ...], *, reuse_port: bool) -> socket.socket:
+def _bind_tcp(family: int, sockaddr: Any, *, reuse_port: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -195,6 +189,23 @@ class Listener:
         self._tasks.create_task(self._serve(sock, ticket), name=f"client {client}")
 
     async def _serve(self, sock: socket.socket, ticket: Ticket) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            ticket.on_evict(task.cancel)
+        try:
+            stream = await self._stream(sock)
+            try:
+                await self._service.handler(stream, ticket)
+            finally:
+                # The handler has ended the stream in order; this frees it where it could not.
+                stream.abort()
+        except OSError:
+            # A failed TLS handshake: there is nobody to tell.
+            sock.close()
+        finally:
+            ticket.leave()
+
+    async def _stream(self, sock: socket.socket) -> TransportStream:
         tls = self._service.tls
         try:
             _, stream = await self._loop.connect_accepted_socket(
@@ -203,21 +214,10 @@ class Listener:
                 ssl=tls,
                 ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
             )
-        except OSError:
-            # A failed TLS handshake: there is nobody to tell.
-            sock.close()
-            ticket.leave()
-            return
         except asyncio.CancelledError:
             sock.close()
             raise
-        ticket.on_evict(stream.abort)
-        try:
-            await self._service.handler(stream, ticket)
-        finally:
-            ticket.leave()
-            # The handler has ended the stream in order; this frees it where it could not.
-            stream.abort()
+        return stream
 
 
 def _shed(sock: socket.socket, answer: bytes) -> None:

@@ -114,7 +114,8 @@ async def _relay_transports(
     left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
 ) -> Transfer:
     splice = _Splice(left, right, timeouts)
-    sent, received = left.received, right.received
+    # Counted where they are written: bytes that came before the splice go through it too.
+    sent, received = right.sent, left.sent
     try:
         splice.start()
         ending = await splice.done
@@ -125,8 +126,7 @@ async def _relay_transports(
     finally:
         splice.stop()
     await _free(left, right, ending)
-    # Bytes unread before the splice were counted when they came: they are the early data.
-    return Transfer(left.received - sent, right.received - received, ending)
+    return Transfer(right.sent - sent, left.sent - received, ending)
 
 
 async def _free(left: TransportStream, right: TransportStream, ending: Ending) -> None:
@@ -134,8 +134,8 @@ async def _free(left: TransportStream, right: TransportStream, ending: Ending) -
         left.abort()
         right.abort()
         return
-    left.begin_close()
-    right.begin_close()
+    left.close_soon()
+    right.close_soon()
     await left.wait_lost(FLUSH_SECONDS)
     await right.wait_lost(FLUSH_SECONDS)
 
@@ -154,15 +154,8 @@ class _Progress:
 async def _relay_streams(left: Stream, right: Stream, timeouts: RelayTimeouts) -> Transfer:
     progress = _Progress()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            up = tasks.create_task(_pump_up(left, right, progress), name="relay-up")
-            down = tasks.create_task(_pump_down(right, left, progress), name="relay-down")
-            watch = tasks.create_task(_watch(up, down, progress, timeouts), name="relay-watch")
-            await asyncio.wait((up, down))
-            watch.cancel()
-    except* _Ended:
-        pass
-    except* asyncio.CancelledError:
+        await _pump_both(left, right, progress, timeouts)
+    except asyncio.CancelledError:
         left.abort()
         right.abort()
         raise
@@ -173,6 +166,20 @@ async def _relay_streams(left: Stream, right: Stream, timeouts: RelayTimeouts) -
         left.abort()
         right.abort()
     return Transfer(progress.sent, progress.received, progress.ending)
+
+
+async def _pump_both(
+    left: Stream, right: Stream, progress: _Progress, timeouts: RelayTimeouts
+) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            up = tasks.create_task(_pump_up(left, right, progress), name="relay-up")
+            down = tasks.create_task(_pump_down(right, left, progress), name="relay-down")
+            watch = tasks.create_task(_watch(up, down, progress, timeouts), name="relay-watch")
+            await asyncio.wait((up, down))
+            watch.cancel()
+    except* _Ended:
+        pass
 
 
 class _Ended(Exception):  # noqa: N818

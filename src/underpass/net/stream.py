@@ -61,6 +61,13 @@ class Stream(abc.ABC):
         the end into a reset that destroys bytes under way. Never raises; safe to call twice.
         """
 
+    def close_soon(self) -> None:
+        """Begin to close without waiting: what was sent is still delivered, nothing more is read.
+
+        For a stream on which nothing is under way. Never raises.
+        """
+        self.abort()
+
     @abc.abstractmethod
     def abort(self) -> None:
         """Reset the stream and free everything at once. Never raises; safe to call twice."""

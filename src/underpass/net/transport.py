@@ -69,7 +69,6 @@ class TransportStream(asyncio.Protocol, Stream):
         "_error",
         "_gone",
         "_lost",
-        "_peer",
         "_read_paused",
         "_reader",
         "_sink",
@@ -90,7 +89,6 @@ class TransportStream(asyncio.Protocol, Stream):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
-        self._peer: Address | None = None
         self._error: StreamError | None = None
         self._sink: TransportStream | None = None
         self._splice: Splice | None = None
@@ -106,15 +104,12 @@ class TransportStream(asyncio.Protocol, Stream):
 
     def __repr__(self) -> str:
         state = "LOST" if self._lost else "CLOSING" if self._closing else "OPEN"
-        return f"<TransportStream {self._peer} {state} {self.received} in {self.sent} out>"
+        return f"<TransportStream {self.peer} {state} {self.received} in {self.sent} out>"
 
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.attach(cast("asyncio.Transport", transport))
-        name = transport.get_extra_info("peername")
-        if isinstance(name, tuple):
-            self._peer = Address.of(name[0].partition("%")[0], name[1])
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Go on over `transport`, as after a TLS handshake over the one before."""
@@ -220,14 +215,14 @@ class TransportStream(asyncio.Protocol, Stream):
             with contextlib.suppress(OSError):
                 self._transport.write_eof()
         else:
-            self.begin_close()
+            self.close_soon()
 
     async def close(self) -> None:
         if self._can_half_close and not self._lost and not self._closing:
             self.end_sending()
             with contextlib.suppress(StreamError, TimeoutError):
                 await self._linger()
-        self.begin_close()
+        self.close_soon()
         await self.wait_lost(FLUSH_SECONDS)
 
     async def _linger(self) -> None:
@@ -239,8 +234,7 @@ class TransportStream(asyncio.Protocol, Stream):
                     return
                 dropped += len(data)
 
-    def begin_close(self) -> None:
-        """Close without waiting: what is buffered is still delivered, nothing more is read."""
+    def close_soon(self) -> None:
         if not self._closing:
             self._stop_calls()
             self._transport.close()
@@ -276,7 +270,7 @@ class TransportStream(asyncio.Protocol, Stream):
 
     @property
     def peer(self) -> Address | None:
-        return self._peer
+        return _literal(self._transport.get_extra_info("peername"))
 
     @property
     def is_quiet(self) -> bool:
@@ -290,8 +284,7 @@ class TransportStream(asyncio.Protocol, Stream):
     @property
     def local(self) -> Address | None:
         """The literal address of this end; None for a unix socket."""
-        name = self._transport.get_extra_info("sockname")
-        return Address.of(name[0].partition("%")[0], name[1]) if isinstance(name, tuple) else None
+        return _literal(self._transport.get_extra_info("sockname"))
 
     # The splice.
 
@@ -331,6 +324,13 @@ class TransportStream(asyncio.Protocol, Stream):
         writer, self._writer = self._writer, None
         if writer is not None and not writer.done():
             writer.set_result(None)
+
+
+def _literal(name: object) -> Address | None:
+    if not isinstance(name, tuple):
+        return None
+    # An IPv6 link-local name carries its zone, which is no part of the address.
+    return Address.of(str(name[0]).partition("%")[0], int(name[1]))
 
 
 def _stream_error(exc: Exception | None) -> StreamError:

@@ -1,0 +1,18 @@
+"""The HTTP front end: answers CONNECT and forwards ordinary requests, whatever the dial behind it.
+
+- `frontend`: `HttpFrontEnd`, what a listener's streams are handed to
+- `conversation`: one client's requests in turn
+- `connect`: CONNECT, from the dial to the relay
+- `forward`: one absolute-form request and its response
+- `own`: requests for the proxy itself
+- `pool`: streams to destinations that wait for their next request
+- `message_stream`: a stream with the reader of its messages
+- `authentication`: who a client is
+- `state`: what all conversations share
+"""
+
+from underpass.frontends.http.authentication import Authenticator, Throttled
+from underpass.frontends.http.frontend import HttpFrontEnd
+from underpass.frontends.http.state import FrontEndOptions
+
+__all__ = ["Authenticator", "FrontEndOptions", "HttpFrontEnd", "Throttled"]

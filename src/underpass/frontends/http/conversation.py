@@ -1,0 +1,214 @@
+"""One client's requests in turn: read a head, find out who asks, have it answered, go on or end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from underpass.access import Principal
+from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
+from underpass.frontends.http import connect, own
+from underpass.frontends.http.authentication import ANONYMOUS, Authenticator, Throttled
+from underpass.frontends.http.exchange import Exchange, Refused, refuse
+from underpass.frontends.http.forward import Forwarding
+from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.state import FrontEndState
+from underpass.net.gate import Ticket
+from underpass.net.stream import Stream
+from underpass.observe import Counter
+from underpass.protocol.http.credentials import parse_proxy_authorization
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.head import RequestHead
+from underpass.protocol.http.message import RequestReader
+from underpass.protocol.http.refusal import Refusal, refusal_response
+from underpass.protocol.http.rules import wants_keep_alive
+from underpass.protocol.http.target import TargetForm, form_of
+
+# An answer that the client does not take within this time is given up.
+REFUSAL_SECONDS = 10.0
+
+
+class Conversation:
+    """Serves the requests that come over one stream, one after the other."""
+
+    def __init__(self, state: FrontEndState, stream: Stream, ticket: Ticket) -> None:
+        self._state = state
+        self._ticket = ticket
+        self._stream = stream
+        self._inbound = MessageStream(stream, RequestReader(state.options.head))
+        self._forwarding = Forwarding(state, self._inbound, ticket.client)
+        self._waiting: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        """Serve until the client ends, breaks the protocol or is refused for good."""
+        try:
+            timeout = self._state.options.head_timeout
+            while (head := await self._next_head(timeout)) is not None:
+                if not await self._serve(head):
+                    break
+                self._inbound.reader.start_next()
+                timeout = self._state.options.keep_alive_timeout
+        except StreamError:
+            # The client is gone, and with it whoever could be told.
+            self._stream.abort()
+        finally:
+            self._forwarding.end()
+        await self._stream.close()
+
+    def drain(self) -> None:
+        """Stop waiting for a next request; one under way is finished."""
+        if self._waiting is not None:
+            self._waiting.reschedule(0)
+
+    async def _next_head(self, timeout: float) -> RequestHead | None:
+        """Return the next request head, or None when the conversation is over."""
+        try:
+            if not self._inbound.reader.has_buffered and not await self._something_comes(timeout):
+                return None
+            event = await self._inbound.next_event_within(self._state.options.head_timeout)
+        except RemoteProtocolError as error:
+            await self._refuse_unread(Refusal(error.failure, error.reason))
+            return None
+        except TimeoutError:
+            details = "the request head did not arrive in time"
+            await self._refuse_unread(Refusal(Failure.REQUEST_TIMEOUT, details))
+            return None
+        return event if isinstance(event, RequestHead) else None
+
+    async def _something_comes(self, timeout: float) -> bool:
+        """Wait for the first bytes of a request. A client that says nothing is told nothing."""
+        if self._state.draining:
+            return False
+        try:
+            async with asyncio.timeout(timeout) as self._waiting:
+                await self._inbound.fill()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting = None
+        return True
+
+    async def _refuse_unread(self, refusal: Refusal) -> None:
+        exchange = Exchange(None, self._ticket.client)
+        await self._refuse(exchange, refusal, close=True)
+        self._state.observer.access(exchange.record())
+
+    async def _serve(self, head: RequestHead) -> bool:
+        """Serve one request; return whether the conversation goes on."""
+        exchange = Exchange(head, self._ticket.client)
+        framing = self._inbound.reader.framing
+        exchange.body_unread = framing.kind is not BodyKind.NONE
+        try:
+            exchange.principal = await self._authenticate(head)
+            self._ticket.settled()
+            return await self._answer(exchange, head)
+        except Refused as refused:
+            return await self._refuse(exchange, refused.refusal)
+        except DialError as error:
+            refusal = Refusal(error.failure, error.details, Fields(), error.parameters)
+            return await self._refuse(exchange, refusal)
+        except RemoteProtocolError as error:
+            refusal = Refusal(error.failure, error.reason)
+            return await self._refuse(exchange, refusal)
+        except StreamError as error:
+            exchange.reason = str(error)
+            raise
+        finally:
+            self._state.observer.access(exchange.record())
+
+    async def _answer(self, exchange: Exchange, head: RequestHead) -> bool:
+        match form_of(head):
+            case TargetForm.AUTHORITY:
+                await self._connect(exchange, head)
+                return False
+            case TargetForm.ABSOLUTE:
+                return await self._forwarding.answer(exchange, head) and not self._state.draining
+            case _:
+                return await own.answer(self._inbound, exchange, head)
+
+    async def _connect(self, exchange: Exchange, head: RequestHead) -> None:
+        observer = self._state.observer
+        observer.counters.add(Counter.REQUESTS_CONNECT)
+        address = connect.connect_target(head)
+        exchange.address = str(address)
+        destination = await self._state.dial_for(exchange.principal)(address)
+        exchange.status = 200
+        exchange.answered = True
+        observer.counters.add(Counter.TUNNELS_OPEN)
+        try:
+            transfer = await connect.tunnel(
+                self._inbound.release(), destination, self._state.options.relay
+            )
+        finally:
+            observer.counters.add(Counter.TUNNELS_OPEN, -1)
+        exchange.sent, exchange.received = transfer.sent, transfer.received
+        exchange.reason = transfer.ending.value
+
+    async def _authenticate(self, head: RequestHead) -> Principal:
+        authenticator = self._state.authenticator
+        if authenticator is None:
+            return ANONYMOUS
+        credentials = parse_proxy_authorization(head.fields)
+        if credentials is None:
+            raise self._challenge(authenticator, "no credentials that this proxy understands")
+        try:
+            principal = await authenticator.authenticate(credentials, self._ticket.client)
+        except Throttled as throttled:
+            wait = str(math.ceil(throttled.retry_after)).encode("ascii")
+            fields = Fields([(b"Retry-After", wait)])
+            details = "too many failed logins from this address"
+            raise refuse(Failure.TOO_MANY_REQUESTS, details, fields) from throttled
+        if principal is None:
+            self._state.observer.counters.add(Counter.AUTHENTICATION_FAILURES)
+            raise self._challenge(authenticator, "the credentials were not accepted")
+        return principal
+
+    def _challenge(self, authenticator: Authenticator, details: str) -> Refused:
+        fields = Fields([(b"Proxy-Authenticate", value) for value in authenticator.challenges])
+        return refuse(Failure.AUTHENTICATION_REQUIRED, details, fields)
+
+    def _must_close(self, exchange: Exchange, refusal: Refusal) -> bool:
+        """Whether the stream must end after a refusal of this request.
+
+        A refused CONNECT always closes, as what follows its head was meant for somebody else (RFC
+        9931), but for a 407 that a scheme bound to the stream goes on from, with no byte beyond
+        the head. So does a request whose body is unread, and one that broke the protocol.
+        """
+        head = exchange.head
+        if head is None or exchange.body_unread or not wants_keep_alive(head):
+            return True
+        if refusal.failure.status in (400, 408, 413, 414, 431, 501, 505) or self._state.draining:
+            return True
+        if head.method == b"CONNECT":
+            authenticator = self._state.authenticator
+            return not (
+                refusal.failure is Failure.AUTHENTICATION_REQUIRED
+                and authenticator is not None
+                and authenticator.binds_connection
+                and not self._inbound.reader.has_buffered
+            )
+        return False
+
+    async def _refuse(self, exchange: Exchange, refusal: Refusal, *, close: bool = False) -> bool:
+        """Answer with `refusal`; return whether the conversation goes on."""
+        exchange.reason = f"{refusal.failure.phrase}: {refusal.details}".rstrip(": ")
+        self._state.observer.counters.refused(refusal.failure)
+        if exchange.answered:
+            # Half an answer is out: only a cut tells the client that the rest is missing.
+            self._stream.abort()
+            return False
+        exchange.status = refusal.failure.status
+        exchange.answered = True
+        close = close or self._must_close(exchange, refusal)
+        head_only = exchange.head is not None and exchange.head.method == b"HEAD"
+        answer = refusal_response(
+            refusal, self._state.options.identity, close=close, head_only=head_only
+        )
+        try:
+            async with asyncio.timeout(REFUSAL_SECONDS):
+                await self._stream.send(answer)
+        except TimeoutError:
+            self._stream.abort()
+            return False
+        return not close

@@ -1,0 +1,64 @@
+"""One request of a client, from its head to its access line."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from underpass.access import Principal
+from underpass.errors import Failure
+from underpass.frontends.http.authentication import ANONYMOUS
+from underpass.observe import AccessRecord
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.head import RequestHead
+from underpass.protocol.http.refusal import Refusal
+
+
+class Refused(Exception):  # noqa: N818
+    """Ends an exchange with a refusal instead of an answer; caught by the conversation."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.details)
+        self.refusal = refusal
+
+
+class ServerEnded(Exception):  # noqa: N818
+    """The server's stream ended before a byte of the response; never leaves the front end."""
+
+
+def refuse(failure: Failure, details: str = "", fields: Fields | None = None) -> Refused:
+    """The exception that refuses the present request."""
+    return Refused(Refusal(failure, details, fields or Fields()))
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known of one request so far. `sent` and `received` count body or tunnel bytes."""
+
+    head: RequestHead | None
+    client: str
+    principal: Principal = ANONYMOUS
+    address: str = "-"
+    status: int = 0
+    sent: int = 0
+    received: int = 0
+    reason: str = "ok"
+    # True once a byte of the answer is out: from then on a failure can only cut the stream.
+    answered: bool = False
+    # True while the request's body has not been read to its end.
+    body_unread: bool = False
+    started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    def record(self) -> AccessRecord:
+        """The access line's content."""
+        return AccessRecord(
+            user=self.principal.name if self.principal is not ANONYMOUS else "-",
+            client=self.client,
+            method=self.head.method.decode("ascii") if self.head else "-",
+            address=self.address,
+            status=self.status,
+            sent=self.sent,
+            received=self.received,
+            seconds=asyncio.get_running_loop().time() - self.started,
+            reason=self.reason,
+        )

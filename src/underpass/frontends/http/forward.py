@@ -1,0 +1,173 @@
+"""Forwards one absolute-form request and its response (RFC 9110 7.6, RFC 9112 3.2.2).
+
+Messages are parsed and written anew, in both directions. The request's body goes out while the
+response comes in, so that a server may answer early; whatever then is unread ends the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from underpass.errors import Failure, RemoteProtocolError, StreamError
+from underpass.frontends.http import own
+from underpass.frontends.http.exchange import Exchange, Refused, ServerEnded, refuse
+from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.pool import PoolKey, Server
+from underpass.frontends.http.response import Responder
+from underpass.frontends.http.state import FrontEndState
+from underpass.frontends.http.upload import Upload
+from underpass.observe import Counter
+from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.head import HTTP_11, RequestHead, serialise_request
+from underpass.protocol.http.message import RequestReader, ResponseReader
+from underpass.protocol.http.rules import (
+    binds_connection,
+    expects_continue,
+    forwarded_request,
+    has_loop,
+    is_idempotent,
+    next_max_forwards,
+)
+from underpass.protocol.http.target import AbsoluteTarget, parse_absolute
+
+# Streams with an authentication of their own that one client may hold to different destinations.
+BOUND_STREAMS = 8
+
+
+class Forwarding:
+    """Forwards the requests of one client, and keeps the streams that are bound to it.
+
+    A server that authenticates the stream instead of the request (NTLM, Negotiate) gets a stream
+    that no other client's request ever goes over.
+    """
+
+    def __init__(
+        self, state: FrontEndState, inbound: MessageStream[RequestReader], client: str
+    ) -> None:
+        self._state = state
+        self._inbound = inbound
+        self._client = client
+        self._bound: dict[PoolKey, Server] = {}
+        self._generation = state.generation
+
+    def end(self) -> None:
+        """The client is gone: let go of the streams bound to it."""
+        for server in self._bound.values():
+            server.stream.close_soon()
+        self._bound.clear()
+
+    async def answer(self, exchange: Exchange, head: RequestHead) -> bool:
+        """Forward `head` and what follows it; return whether the conversation goes on.
+
+        Raises `Refused`, `RemoteProtocolError` and `DialError` for the conversation to answer, and
+        `StreamError` when the client is gone.
+        """
+        self._state.observer.counters.add(Counter.REQUESTS_FORWARD)
+        target = parse_absolute(head.target, head.method)
+        exchange.address = str(target.address)
+        self._check(exchange, head)
+        forwards, head = next_max_forwards(head)
+        if forwards == 0:
+            return await own.answer(self._inbound, exchange, head)
+        outgoing = self._outgoing(head, target)
+        key = PoolKey(exchange.principal, self._client, target.address)
+        server = self._kept(key)
+        if server is not None:
+            try:
+                return await self._exchange(server, exchange, outgoing, key)
+            except ServerEnded:
+                # It ended while it was kept. Only what may be repeated is sent again.
+                if exchange.sent or exchange.answered or not is_idempotent(head.method):
+                    raise refuse(Failure.CONNECTION_TERMINATED, "no answer came") from None
+        try:
+            server = await self._dial(key)
+            return await self._exchange(server, exchange, outgoing, key)
+        except ServerEnded:
+            raise refuse(Failure.CONNECTION_TERMINATED, "no answer came") from None
+
+    def _check(self, exchange: Exchange, head: RequestHead) -> None:
+        if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
+            raise refuse(Failure.LOOP, "this request has been here before")
+        expects_continue(head)
+        limit = self._state.options.max_body_bytes
+        if limit and self._inbound.reader.framing.length > limit:
+            raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")
+
+    def _outgoing(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
+        outgoing = forwarded_request(head, target, self._state.options.pseudonym.encode("ascii"))
+        if self._inbound.reader.framing.kind is BodyKind.CHUNKED:
+            fields = outgoing.fields.adding(b"Transfer-Encoding", b"chunked")
+            return RequestHead(outgoing.method, outgoing.target, HTTP_11, fields)
+        return outgoing
+
+    def _kept(self, key: PoolKey) -> Server | None:
+        if self._generation != self._state.generation:
+            self._generation = self._state.generation
+            self.end()
+        server = self._bound.pop(key, None)
+        if server is not None and server.stream.is_quiet:
+            return server
+        server = self._state.pool.take(key)
+        if server is not None:
+            self._state.observer.counters.add(Counter.POOL_REUSED)
+        return server
+
+    async def _dial(self, key: PoolKey) -> Server:
+        stream = await self._state.dial_for(key.principal)(key.address)
+        return MessageStream(stream, ResponseReader(self._state.options.head))
+
+    async def _exchange(
+        self, server: Server, exchange: Exchange, outgoing: RequestHead, key: PoolKey
+    ) -> bool:
+        responder = Responder(self._state, server, self._inbound, exchange)
+        try:
+            server.reader.expect(outgoing.method)
+            try:
+                await server.stream.send(serialise_request(outgoing))
+            except StreamError:
+                raise ServerEnded from None
+            if exchange.body_unread:
+                goes_on = await self._with_body(server, exchange, responder)
+            else:
+                await self._inbound.next_event()
+                goes_on = await responder.respond()
+            self._keep(server, responder, outgoing, key)
+        finally:
+            if not responder.reusable:
+                server.stream.abort()
+        return goes_on
+
+    async def _with_body(self, server: Server, exchange: Exchange, responder: Responder) -> bool:
+        """Send the body while the response comes in, and stop sending when that is complete."""
+        upload = Upload(self._state.options, self._inbound, server.stream, exchange)
+        failure: Exception | None = None
+        goes_on = False
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(upload.run(), name="upload")
+            try:
+                goes_on = await responder.respond()
+            except (StreamError, RemoteProtocolError, Refused, ServerEnded) as error:
+                failure = error
+            sending.cancel()
+        # A client that broke its own request is why everything after it failed.
+        failure = upload.failure or failure
+        if failure is not None:
+            responder.reusable = False
+            raise failure
+        responder.reusable = responder.reusable and not exchange.body_unread
+        return goes_on and not exchange.body_unread
+
+    def _keep(
+        self, server: Server, responder: Responder, outgoing: RequestHead, key: PoolKey
+    ) -> None:
+        if not responder.reusable:
+            return
+        server.reader.start_next()
+        if responder.head is not None and not (
+            binds_connection(outgoing) or binds_connection(responder.head)
+        ):
+            self._state.pool.keep(key, server, asyncio.get_running_loop().time())
+        elif len(self._bound) < BOUND_STREAMS:
+            self._bound[key] = server
+        else:
+            responder.reusable = False

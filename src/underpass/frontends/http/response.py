@@ -1,0 +1,150 @@
+"""Brings a server's response to the client: heads, bodies, trailers, and 101."""
+
+from __future__ import annotations
+
+from underpass.errors import Failure, RemoteProtocolError, StreamError
+from underpass.frontends.http.exchange import Exchange, ServerEnded, refuse
+from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.pool import Server
+from underpass.frontends.http.state import FrontEndState
+from underpass.net.relay import relay
+from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
+from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestReader
+from underpass.protocol.http.rules import forwarded_response, upgrade_requested, wants_keep_alive
+
+SWITCHING_PROTOCOLS = 101
+
+
+class Responder:
+    """Receives one response from `server` and sends it to the client.
+
+    Afterwards `reusable` says whether the server's stream may carry another request.
+    """
+
+    def __init__(
+        self,
+        state: FrontEndState,
+        server: Server,
+        inbound: MessageStream[RequestReader],
+        exchange: Exchange,
+    ) -> None:
+        self._state = state
+        self._server = server
+        self._inbound = inbound
+        self._client = inbound.stream
+        self._exchange = exchange
+        self.head: ResponseHead | None = None
+        self.reusable = False
+
+    async def respond(self) -> bool:
+        """Bring the response; return whether the conversation with the client goes on.
+
+        Raises `ServerEnded` before a byte of a response has come, `RemoteProtocolError` and
+        `Refused` for what the server did wrong, `StreamError` when the client is gone.
+        """
+        request = self._exchange.head
+        if request is None:
+            raise ValueError("an exchange without a request has no response")
+        self.head = head = await self._final_head(request)
+        if head.status == SWITCHING_PROTOCOLS:
+            await self._switch(request, head)
+            return False
+        goes_on = await self._send_head(request, head)
+        await self._send_body(chunked=self._chunked(request))
+        framing = self._server.reader.framing
+        self.reusable = framing.kind is not BodyKind.UNTIL_CLOSE and wants_keep_alive(head)
+        return goes_on
+
+    async def _final_head(self, request: RequestHead) -> ResponseHead:
+        """Return the final (or 101) head; interim ones go to a client that knows them (1.1)."""
+        while True:
+            event = await self._next_event()
+            if not isinstance(event, ResponseHead):
+                raise ServerEnded
+            if event.status >= 200 or event.status == SWITCHING_PROTOCOLS:
+                return event
+            if request.version >= HTTP_11:
+                await self._client.send(serialise_response(self._forwarded(event)))
+
+    async def _next_event(self) -> Event:
+        """The server's next event; a silence counts only while nothing goes to it either."""
+        while True:
+            sent = self._exchange.sent
+            try:
+                return await self._server.next_event_within(self._state.options.response_timeout)
+            except TimeoutError:
+                if self._exchange.sent == sent:
+                    raise refuse(Failure.RESPONSE_TIMEOUT, "the server is silent") from None
+            except StreamError as error:
+                if self.head is None:
+                    raise ServerEnded from None
+                raise RemoteProtocolError(str(error), Failure.RESPONSE_INCOMPLETE) from error
+
+    def _forwarded(self, head: ResponseHead) -> ResponseHead:
+        return forwarded_response(head, self._state.options.pseudonym.encode("ascii"))
+
+    def _chunked(self, request: RequestHead) -> bool:
+        framing = self._server.reader.framing
+        return framing.kind is BodyKind.CHUNKED and request.version >= HTTP_11
+
+    async def _send_head(self, request: RequestHead, head: ResponseHead) -> bool:
+        """Send the head with the framing that this client can read; True if it can stay."""
+        kind = self._server.reader.framing.kind
+        forwarded = self._forwarded(head)
+        fields = forwarded.fields
+        if self._chunked(request):
+            fields = fields.adding(b"Transfer-Encoding", b"chunked")
+            delimited = True
+        else:
+            # A body that only the end of the stream delimits is passed on as just that: we can't
+            # know that it is complete, so we don't say so.
+            delimited = kind in (BodyKind.NONE, BodyKind.LENGTH)
+        goes_on = (
+            delimited
+            and wants_keep_alive(request)
+            and not self._exchange.body_unread
+            and not self._state.draining
+        )
+        if not goes_on:
+            fields = fields.adding(b"Connection", b"close")
+        self._exchange.status = head.status
+        self._exchange.answered = True
+        out = ResponseHead(head.status, head.reason, HTTP_11, fields)
+        await self._client.send(serialise_response(out))
+        return goes_on
+
+    async def _send_body(self, *, chunked: bool) -> None:
+        while True:
+            event = await self._next_event()
+            if isinstance(event, Data):
+                self._exchange.received += len(event.data)
+                await self._client.send(encode_chunk(event.data) if chunked else event.data)
+            elif isinstance(event, EndOfMessage):
+                if chunked:
+                    await self._client.send(encode_last_chunk(event.trailers))
+                return
+            else:
+                raise RemoteProtocolError(f"{event} in a body", Failure.UPSTREAM_PROTOCOL)
+
+    async def _switch(self, request: RequestHead, head: ResponseHead) -> None:
+        """Pass a 101 on and relay what follows (RFC 9110 7.8)."""
+        protocol = upgrade_requested(request)
+        if protocol is None or self._exchange.body_unread:
+            raise RemoteProtocolError("101 that was not asked for", Failure.UPSTREAM_PROTOCOL)
+        fields = Fields([(b"Connection", b"Upgrade")])
+        fields = fields.adding(b"Upgrade", head.fields.get(b"upgrade") or protocol)
+        for name, value in self._forwarded(head).fields.without((b"connection", b"upgrade")):
+            fields = fields.adding(name, value)
+        self._exchange.status = head.status
+        self._exchange.answered = True
+        await self._client.send(
+            serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
+        )
+        transfer = await relay(
+            self._inbound.release(), self._server.release(), self._state.options.relay
+        )
+        self._exchange.sent, self._exchange.received = transfer.sent, transfer.received
+        self._exchange.reason = transfer.ending.value

@@ -1,0 +1,47 @@
+"""What all conversations of one front end share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from underpass.access import Principal
+from underpass.frontends.http.authentication import Authenticator
+from underpass.frontends.http.pool import Pool, PoolLimits
+from underpass.net.relay import RelayTimeouts
+from underpass.net.stream import Dial
+from underpass.observe import Observer
+from underpass.protocol.http.head import HeadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEndOptions:
+    """How a front end behaves. Times in seconds, sizes in bytes, 0 for no bound.
+
+    `identity` names this deployment in Proxy-Status; `pseudonym` names this very process in Via, so
+    that two underpass proxies behind each other are no loop.
+    """
+
+    identity: str = "underpass"
+    pseudonym: str = "underpass"
+    head: HeadLimits = field(default_factory=HeadLimits)
+    head_timeout: float = 10.0
+    keep_alive_timeout: float = 60.0
+    response_timeout: float = 300.0
+    max_body_bytes: int = 0
+    relay: RelayTimeouts = field(default_factory=RelayTimeouts)
+    pool: PoolLimits = field(default_factory=PoolLimits)
+
+
+@dataclass
+class FrontEndState:
+    """Options and parts that may be replaced while it runs; the next request sees the new ones."""
+
+    dial_for: Callable[[Principal], Dial]
+    observer: Observer
+    options: FrontEndOptions
+    authenticator: Authenticator | None
+    pool: Pool
+    draining: bool = False
+    # Counts replacements, so that what a stream was opened under can be told from what holds now.
+    generation: int = 0
