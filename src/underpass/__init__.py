@@ -1,1 +1,63 @@
-"""underpass carries any application's traffic over HTTP, through networks that let little else out."""
+"""underpass carries any application's traffic over HTTP, through networks that let little out.
+
+As a library::
+
+    from underpass import ListenAddress, Policy, Proxy, ProxyOptions
+
+    async with Proxy(ProxyOptions(listen=(ListenAddress("127.0.0.1", 0),))) as proxy:
+        print(proxy.urls)
+
+Each public name is loaded when it is first used, so that a small command starts quickly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from underpass.access import Effect, Policy, Principal, Rule
+    from underpass.address import Address, ListenAddress
+    from underpass.errors import ConfigurationError, DialError, Failure, UnderpassError
+    from underpass.observe import AccessRecord, Counter, Counters, Observer
+    from underpass.options import Limits, ProxyOptions
+    from underpass.proxy import Parts, Proxy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessRecord",
+    "Address",
+    "ConfigurationError",
+    "Counter",
+    "Counters",
+    "DialError",
+    "Effect",
+    "Failure",
+    "Limits",
+    "ListenAddress",
+    "Observer",
+    "Parts",
+    "Policy",
+    "Principal",
+    "Proxy",
+    "ProxyOptions",
+    "Rule",
+    "UnderpassError",
+]
+
+_HOMES = {
+    "access": ("Effect", "Policy", "Principal", "Rule"),
+    "address": ("Address", "ListenAddress"),
+    "errors": ("ConfigurationError", "DialError", "Failure", "UnderpassError"),
+    "observe": ("AccessRecord", "Counter", "Counters", "Observer"),
+    "options": ("Limits", "ProxyOptions"),
+    "proxy": ("Parts", "Proxy"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"underpass.{home}"), name)
+    raise AttributeError(f"module 'underpass' has no attribute {name!r}")

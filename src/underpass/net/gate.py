@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Gate:
         self._inside: set[Ticket] = set()
         self._unsettled: dict[Ticket, None] = {}
         self._clients: Counter[str] = Counter()
+        self._empty: asyncio.Future[None] | None = None
         self.evicted = 0
         self.turned_away = 0
 
@@ -90,6 +92,12 @@ class Gate:
         for ticket in list(self._inside):
             ticket.evict()
 
+    async def wait_empty(self) -> None:
+        """Wait until nobody is inside."""
+        while self._inside:
+            self._empty = asyncio.get_running_loop().create_future()
+            await self._empty
+
     def settle(self, ticket: Ticket) -> None:
         """Take `ticket` off the list of those that may be evicted."""
         self._unsettled.pop(ticket, None)
@@ -103,3 +111,5 @@ class Gate:
         self._clients[ticket.client] -= 1
         if not self._clients[ticket.client]:
             del self._clients[ticket.client]
+        if not self._inside and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)

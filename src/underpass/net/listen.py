@@ -156,12 +156,19 @@ class Listener:
 
     def stop(self) -> None:
         """Stop accepting and close the sockets; connections already accepted go on."""
+        if self._stopped:
+            return
         self._stopped = True
         self._pause()
         if self._rest is not None:
             self._rest.cancel()
         for sock in self._sockets:
+            name = sock.getsockname()
             sock.close()
+            if isinstance(name, str):
+                # Nobody answers at that path any more, so it goes too.
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
 
     def _pause(self) -> None:
         for sock in self._sockets:

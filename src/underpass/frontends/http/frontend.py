@@ -47,8 +47,14 @@ class HttpFrontEnd:
         finally:
             self._conversations.discard(conversation)
 
-    def replace(self, options: FrontEndOptions, authenticator: Authenticator | None) -> None:
-        """Use other options from the next request on; kept streams are let go."""
+    def replace(
+        self,
+        dial_for: Callable[[Principal], Dial],
+        options: FrontEndOptions,
+        authenticator: Authenticator | None,
+    ) -> None:
+        """Use other parts from the next request on; kept streams are let go."""
+        self.state.dial_for = dial_for
         self.state.options = options
         self.state.authenticator = authenticator
         self.state.generation += 1

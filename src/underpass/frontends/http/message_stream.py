@@ -31,7 +31,7 @@ class MessageStream(Generic[Reader]):
             event = self.reader.next_event()
         return event
 
-    async def next_event_within(self, seconds: float) -> Event:
+    async def next_event_within(self, seconds: float | None) -> Event:
         """The same with a time-out: raises `TimeoutError`. What is there already costs no timer."""
         event = self.reader.next_event()
         if event is not Signal.NEED_DATA:

@@ -27,7 +27,7 @@ class FrontEndOptions:
     head: HeadLimits = field(default_factory=HeadLimits)
     head_timeout: float = 10.0
     keep_alive_timeout: float = 60.0
-    response_timeout: float = 300.0
+    response_timeout: float | None = 300.0
     max_body_bytes: int = 0
     relay: RelayTimeouts = field(default_factory=RelayTimeouts)
     pool: PoolLimits = field(default_factory=PoolLimits)

@@ -1,0 +1,222 @@
+"""`Proxy`: an HTTP proxy as an object, for `underpass proxy` and for programs of others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from socket import socket
+from types import TracebackType
+
+from underpass.access import Policy
+from underpass.address import ListenAddress
+from underpass.errors import ConfigurationError, Failure
+from underpass.frontends.http import Authenticator, FrontEndOptions, HttpFrontEnd
+from underpass.frontends.http.pool import PoolLimits
+from underpass.net.gate import Gate, GateLimits
+from underpass.net.listen import Listener, Service, bind, listening_on
+from underpass.net.relay import RelayTimeouts
+from underpass.net.resolve import Resolver
+from underpass.net.tls import load_certificate, server_context
+from underpass.observe import Observer
+from underpass.options import Limits, ProxyOptions
+from underpass.outbound.direct import Direct, DirectOptions
+from underpass.outbound.guard import Guard
+from underpass.outbound.own_listeners import OwnListeners
+from underpass.outbound.upstream import Upstream
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.head import HeadLimits
+from underpass.protocol.http.refusal import Refusal, refusal_response
+from underpass.server.user_store import SqliteUserStore
+from underpass.server.users import StoreAuthenticator
+
+# What a client over a limit is told to wait, in seconds: about what a burst takes to pass.
+RETRY_AFTER = b"2"
+
+# Options that a running proxy can't follow.
+RESTART = ("listen", "workers", "metrics", "log", "log_file", "identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a program may bring of its own; each None is made from the options.
+
+    `sockets` are listening sockets to use instead of binding `options.listen`.
+    """
+
+    policy: Policy | None = None
+    authenticator: Authenticator | None = None
+    observer: Observer | None = None
+    sockets: Sequence[socket] | None = None
+
+
+class Proxy:
+    """An HTTP proxy that runs inside an asyncio program::
+
+        async with Proxy(ProxyOptions(listen=(ListenAddress("127.0.0.1", 0),))) as proxy:
+            print(proxy.addresses)
+            await asyncio.Event().wait()
+
+    Leaving the block stops accepting, lets exchanges under way finish for at most
+    `limits.drain_timeout` seconds, and ends what is left. Raises `ConfigurationError` on entry.
+    """
+
+    def __init__(self, options: ProxyOptions, parts: Parts | None = None) -> None:
+        self._options = options
+        self._parts = parts or Parts()
+        self.observer = self._parts.observer or Observer()
+        self._gate = Gate(_gate_limits(options.limits))
+        self._own = OwnListeners()
+        self._tls = _tls_context(options)
+        self._guard = self._make_guard(options)
+        self._front_end = HttpFrontEnd(
+            self._guard.dial_as,
+            self.observer,
+            _front_end_options(options),
+            self._authenticator(options),
+        )
+        self._addresses: tuple[ListenAddress, ...] = ()
+        self._ended = False
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def addresses(self) -> tuple[ListenAddress, ...]:
+        """The addresses really bound, once the block is entered."""
+        return self._addresses
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The same as URLs a client can use as its proxy."""
+        scheme = "https" if self._tls else "http"
+        return tuple(f"{scheme}://{address}" for address in self._addresses)
+
+    async def __aenter__(self) -> Proxy:
+        sockets = list(self._parts.sockets or self._bind())
+        self._addresses = tuple(listening_on(sock) for sock in sockets)
+        for address in self._addresses:
+            if address.host is not None:
+                self._own.add(address.host, address.port)
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        service = Service(
+            self._front_end.serve, self._gate, self._tls, _shed_answer(self._options.identity)
+        )
+        self._sweeping = tasks.create_task(self._front_end.sweep(), name="sweep")
+        self._listener = Listener(sockets, service, tasks)
+        self._listener.start()
+        return self
+
+    def _bind(self) -> list[socket]:
+        sockets: list[socket] = []
+        try:
+            for address in self._options.listen:
+                sockets += bind(address)
+        except ConfigurationError:
+            for sock in sockets:
+                sock.close()
+            raise
+        return sockets
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop_accepting()
+        if error is None and not self._ended:
+            await self.drain(self._options.limits.drain_timeout)
+        self.end()
+        await self._stack.__aexit__(kind, error, trace)
+
+    def stop_accepting(self) -> None:
+        """Close the listeners, and let clients go that wait between two requests."""
+        self._listener.stop()
+        self._front_end.drain()
+
+    def end(self) -> None:
+        """End every client at once, without draining."""
+        self._ended = True
+        self._gate.evict_all()
+        self._sweeping.cancel()
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until every client is gone, for at most `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._gate.wait_empty()
+
+    def reload(self, options: ProxyOptions) -> list[str]:
+        """Go by other options from the next request on; open tunnels are left alone.
+
+        Returns the names of changed options that only a restart can follow. Raises
+        `ConfigurationError`, and changes nothing, where `options` can't be followed.
+        """
+        if (options.tls_cert is None) != (self._tls is None):
+            raise ConfigurationError("tls_cert: TLS can't be switched on or off without a restart")
+        guard = self._make_guard(options)
+        authenticator = self._authenticator(options)
+        if self._tls is not None and options.tls_cert and options.tls_key:
+            load_certificate(self._tls, options.tls_cert, options.tls_key)
+        unfollowed = [
+            name for name in RESTART if getattr(options, name) != getattr(self._options, name)
+        ]
+        self._options = options
+        self._gate.limits = _gate_limits(options.limits)
+        self._guard = guard
+        front_end = _front_end_options(options, self._front_end.state.options.pseudonym)
+        self._front_end.replace(guard.dial_as, front_end, authenticator)
+        return unfollowed
+
+    def _make_guard(self, options: ProxyOptions) -> Guard:
+        limits = options.limits
+        direct = Direct(Resolver(limits.dns_timeout), DirectOptions(limits.connect_timeout))
+        outbound = Upstream.from_url(options.via.url, direct) if options.via else direct
+        policy = self._parts.policy or Policy(options.rules)
+        return Guard(policy, outbound, self._own)
+
+    def _authenticator(self, options: ProxyOptions) -> Authenticator | None:
+        if self._parts.authenticator is not None or options.auth == "none":
+            return self._parts.authenticator
+        return StoreAuthenticator(SqliteUserStore(options.state))
+
+
+def _tls_context(options: ProxyOptions) -> ssl.SSLContext | None:
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    return server_context(options.tls_cert, options.tls_key)
+
+
+def _gate_limits(limits: Limits) -> GateLimits:
+    return GateLimits(
+        total=limits.max_connections,
+        per_client=limits.max_connections_per_client,
+        unsettled=limits.max_unauthenticated,
+    )
+
+
+def _front_end_options(options: ProxyOptions, pseudonym: str | None = None) -> FrontEndOptions:
+    limits = options.limits
+    return FrontEndOptions(
+        identity=options.identity,
+        # Random, so that a proxy behind another of the same identity is no loop.
+        pseudonym=pseudonym or f"{options.identity}-{secrets.token_hex(4)}",
+        head=HeadLimits(section=limits.max_header_bytes, fields=limits.max_header_fields),
+        head_timeout=limits.head_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
+        response_timeout=limits.response_timeout or None,
+        max_body_bytes=limits.max_body_bytes,
+        relay=RelayTimeouts(limits.tunnel_idle_timeout, limits.half_close_timeout),
+        pool=PoolLimits(limits.pool_per_destination, limits.pool_idle_timeout),
+    )
+
+
+def _shed_answer(identity: str) -> bytes:
+    refusal = Refusal(
+        Failure.CONNECTION_LIMIT,
+        "this proxy has as many clients as it may",
+        Fields([(b"Retry-After", RETRY_AFTER)]),
+    )
+    return refusal_response(refusal, identity, close=True)

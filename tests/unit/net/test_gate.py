@@ -1,0 +1,71 @@
+"""The gate: bounds in all, a client, and on those who have not proved useful."""
+
+from __future__ import annotations
+
+from underpass.net.gate import Gate, GateLimits, Ticket
+
+
+def admit(gate: Gate, client: str) -> Ticket:
+    ticket = gate.admit(client)
+    assert ticket is not None
+    return ticket
+
+
+def test_no_limits_admit_everybody() -> None:
+    gate = Gate(GateLimits())
+    assert all(gate.admit("192.0.2.1") for _ in range(100))
+    assert len(gate) == 100
+
+
+def test_total_turns_the_newcomer_away_until_one_leaves() -> None:
+    gate = Gate(GateLimits(total=2))
+    first, _ = admit(gate, "192.0.2.1"), admit(gate, "192.0.2.2")
+    assert gate.admit("192.0.2.3") is None
+    assert gate.turned_away == 1
+    first.leave()
+    first.leave()
+    assert gate.admit("192.0.2.3") is not None
+    assert gate.admit("192.0.2.4") is None
+
+
+def test_one_client_cannot_take_every_place() -> None:
+    gate = Gate(GateLimits(per_client=1))
+    ticket = admit(gate, "192.0.2.1")
+    assert gate.admit("192.0.2.1") is None
+    assert gate.admit("192.0.2.2") is not None
+    ticket.leave()
+    assert gate.admit("192.0.2.1") is not None
+
+
+def test_oldest_unsettled_makes_room_for_the_newcomer() -> None:
+    gate = Gate(GateLimits(unsettled=2))
+    ended: list[str] = []
+    settled = admit(gate, "192.0.2.1")
+    settled.on_evict(lambda: ended.append("settled"))
+    settled.settled()
+    drip = admit(gate, "192.0.2.2")
+    drip.on_evict(lambda: ended.append("drip"))
+    admit(gate, "192.0.2.3")
+    admit(gate, "192.0.2.4")
+    assert ended == ["drip"]
+    assert gate.evicted == 1
+    # Evicted is not yet gone: the place is given back when its task has ended.
+    assert len(gate) == 4
+    drip.leave()
+    assert len(gate) == 3
+
+
+def test_evicting_before_there_is_a_way_to_end_it_does_no_harm() -> None:
+    gate = Gate(GateLimits(unsettled=1))
+    admit(gate, "192.0.2.1")
+    assert gate.admit("192.0.2.2") is not None
+
+
+def test_evict_all_ends_everyone_inside() -> None:
+    gate = Gate(GateLimits())
+    ended: list[str] = []
+    for client in ("192.0.2.1", "192.0.2.2"):
+        ticket = admit(gate, client)
+        ticket.on_evict(lambda client=client: ended.append(client))  # type: ignore[misc]
+    gate.evict_all()
+    assert sorted(ended) == ["192.0.2.1", "192.0.2.2"]

@@ -1,0 +1,154 @@
+"""`TransportStream` on real sockets: what the conformance suite does not reach."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from underpass.errors import StreamClosed, StreamReset
+from underpass.net.transport import READ_BUFFER, TransportStream
+
+MakePair = Callable[[], Awaitable[tuple[TransportStream, socket.socket]]]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_names_both_ends(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    assert str(stream.peer) == "{}:{}".format(*other.getsockname())
+    assert str(stream.local) == "{}:{}".format(*other.getpeername())
+    assert "OPEN" in repr(stream)
+
+
+async def test_unread_bytes_are_bounded_while_nobody_receives(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    sending = asyncio.get_running_loop().sock_sendall(other, bytes(64 * READ_BUFFER))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sending, 0.1)
+    assert stream.received <= READ_BUFFER + 256 * 1024
+    before = stream.received
+    total = 0
+    while total < before:
+        total += len(await stream.receive())
+    assert total == before
+
+
+async def test_receive_honours_its_limit(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    other.send(b"abcdef")
+    assert await stream.receive(4) == b"abcd"
+    assert await stream.receive(4) == b"ef"
+
+
+async def test_cancelled_receive_loses_nothing(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stream.receive(), 0.01)
+    other.send(b"still here")
+    assert await stream.receive() == b"still here"
+
+
+async def test_is_quiet_until_something_comes(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    assert stream.is_quiet
+    other.send(b"x")
+    await until(lambda: not stream.is_quiet)
+    await stream.receive()
+    assert stream.is_quiet
+    other.shutdown(socket.SHUT_WR)
+    await until(lambda: not stream.is_quiet)
+    assert await stream.receive() == b""
+
+
+async def test_send_waits_for_a_slow_reader_and_goes_on(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    payload = os.urandom(8 * 1024 * 1024)
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(stream.send(payload))
+        received = bytearray()
+        await asyncio.sleep(0)
+        assert not sending.done()
+        while len(received) < len(payload):
+            received += await asyncio.get_running_loop().sock_recv(other, 65536)
+        await sending
+    assert received == payload
+
+
+async def test_close_drops_what_still_comes_and_delivers_what_was_sent(
+    make_pair: MakePair,
+) -> None:
+    stream, other = await make_pair()
+    other.send(b"a body that nobody reads")
+    await stream.send(b"the answer")
+    async with asyncio.TaskGroup() as tasks:
+        closing = tasks.create_task(stream.close())
+        data = b""
+        loop = asyncio.get_running_loop()
+        while piece := await loop.sock_recv(other, 100):
+            data += piece
+        other.close()
+        await closing
+    assert data == b"the answer"
+
+
+async def test_close_does_not_wait_for_ever(
+    make_pair: MakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpass.net.transport.LINGER_SECONDS", 0.01)
+    monkeypatch.setattr("underpass.net.transport.FLUSH_SECONDS", 0.01)
+    stream, _ = await make_pair()
+    stream.transport.write(bytes(64 * 1024 * 1024))
+    await asyncio.wait_for(stream.close(), 5)
+    await until(lambda: "LOST" in repr(stream))
+
+
+async def test_calls_after_close_say_closed(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    other.close()
+    await stream.close()
+    await stream.close()
+    stream.abort()
+    with pytest.raises(StreamClosed):
+        await stream.receive()
+    with pytest.raises(StreamClosed):
+        await stream.send(b"x")
+    await stream.send_eof()
+
+
+async def test_close_wakes_who_waits(make_pair: MakePair) -> None:
+    stream, _ = await make_pair()
+    async with asyncio.TaskGroup() as tasks:
+        receiving = tasks.create_task(stream.receive())
+        await asyncio.sleep(0)
+        stream.abort()
+        with pytest.raises(StreamClosed):
+            await receiving
+
+
+async def test_reset_reaches_receiver_and_sender(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    other.close()
+    with pytest.raises(StreamReset):
+        await stream.receive()
+    with pytest.raises(StreamReset):
+        await stream.send(b"x")
+
+
+async def test_send_after_eof_says_closed(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    await stream.send_eof()
+    await stream.send_eof()
+    with pytest.raises(StreamClosed):
+        await stream.send(b"x")
+    other.send(b"the other direction goes on")
+    assert await stream.receive() == b"the other direction goes on"
