@@ -22,6 +22,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -143,7 +144,7 @@ class _Place:
     """One worker's place: the process there now, if any, and how it fares."""
 
     slot: int
-    process: asyncio.subprocess.Process | None = None
+    process: subprocess.Popen[bytes] | None = None
     ready: bool = False
     pause: float = FIRST_PAUSE
     # The configuration that this worker may have read is this old or newer.
@@ -160,6 +161,8 @@ class Supervisor:
     counters: Counters
     log: LogWriter
     places: list[_Place] = field(default_factory=list)
+    # Where metrics are served.
+    metrics: list[ListenAddress] = field(default_factory=list)
     announced: bool = False
     exit_code: int = 0
     generation: int = 0
@@ -212,35 +215,31 @@ class Supervisor:
         with ours:
             with theirs:
                 place.generation = self.generation
-                place.process = await self._spawn(place.slot, theirs.fileno())
+                place.process = self._spawn(place.slot, theirs.fileno())
             try:
-                if await self._is_ready(ours):
+                if await _says_ready(ours):
                     self._became_ready(place)
+                    await _ended(ours)
                 else:
                     _signal(place.process, signal.SIGKILL)
-                return await place.process.wait()
+                # The lifeline ends with the process, or moments before.
+                return await asyncio.to_thread(place.process.wait)
             finally:
                 _signal(place.process, signal.SIGKILL)
                 place.process, place.ready = None, False
 
-    async def _spawn(self, slot: int, ready: int) -> asyncio.subprocess.Process:
+    def _spawn(self, slot: int, ready: int) -> subprocess.Popen[bytes]:
         sockets = [sock.fileno() for sock in self.estate.sockets[slot]]
         inherited = bequeath(sockets, self.estate.counters_fd, slot, ready)
-        return await asyncio.create_subprocess_exec(
-            *self.command,
+        # Not asyncio's: its signals and its waiting fight over who learns the exit code.
+        return subprocess.Popen(
+            self.command,
             env={**os.environ, VARIABLE: inherited},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             pass_fds=[*sockets, self.estate.counters_fd, ready],
             # Ctrl-C of a terminal reaches the supervisor alone, which passes it on once.
             process_group=0,
         )
-
-    async def _is_ready(self, lifeline: socket.socket) -> bool:
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                return bool(await asyncio.get_running_loop().sock_recv(lifeline, 1))
-        except (TimeoutError, ConnectionResetError):
-            return False
 
     def _became_ready(self, place: _Place) -> None:
         place.ready = True
@@ -321,7 +320,8 @@ class Supervisor:
         from underpass.metrics import MetricsServer  # noqa: PLC0415 - prometheus_client is heavy
 
         server = MetricsServer(self.snapshot, self.is_healthy)
-        for really in await server.start(address):
+        self.metrics = await server.start(address)
+        for really in self.metrics:
             _LOG.info("metrics at http://%s/metrics", really)
         try:
             yield
@@ -337,10 +337,23 @@ class Supervisor:
         return not self.stopping.is_set() and all(place.ready for place in self.places)
 
 
-def _signal(process: asyncio.subprocess.Process | None, number: signal.Signals) -> None:
-    if process is not None and process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
+async def _says_ready(lifeline: socket.socket) -> bool:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            return bool(await asyncio.get_running_loop().sock_recv(lifeline, 1))
+    except TimeoutError:
+        return False
+
+
+async def _ended(lifeline: socket.socket) -> None:
+    """Wait until the worker's end of the lifeline is closed."""
+    while await asyncio.get_running_loop().sock_recv(lifeline, 1):
+        continue
+
+
+def _signal(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:
+    if process is not None:
+        process.send_signal(number)
 
 
 def announce(address: ListenAddress, *, tls: bool) -> None:
