@@ -1,0 +1,97 @@
+"""The load generator and its origin: compiled at need, started, spoken to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.processes import BenchError
+
+HERE = Path(__file__).parent
+BINARIES = HERE / "bin"
+DIRECT = "direct"
+# Longer than any run: the generator ends itself before (60 s to open, then what was asked).
+RUN_TIMEOUT = 200.0
+
+Result = dict[str, Any]
+
+
+def compiled(name: str) -> Path:
+    """The program `name`, compiled anew when its source is younger. Raises `BenchError`."""
+    source, binary = HERE / f"{name}.c", BINARIES / name
+    newest = max(source.stat().st_mtime, (HERE / "loopback.h").stat().st_mtime)
+    if not binary.exists() or binary.stat().st_mtime < newest:
+        BINARIES.mkdir(exist_ok=True)
+        command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(f"cc could not compile {source.name}: {done.stderr[-800:]}")
+    return binary
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One run to make: `origin` is which of the origin's services it needs.
+
+    `patience`: how long what is under way at the end of `seconds` may still take.
+    """
+
+    mode: str
+    origin: str
+    tunnels: int = 1
+    seconds: float = 2.0
+    warmup: float = 0.3
+    patience: float = 3.0
+
+
+class Origin:
+    """The started origin and its ports."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [str(compiled("origin"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.ports: dict[str, list[int]] = json.loads(self.process.stdout.readline())
+        self.generator = str(compiled("loadgen"))
+
+    def close(self) -> None:
+        """End it: it serves until its standard input ends."""
+        self.process.communicate()
+
+    def command(self, load: Load, proxy: str) -> list[str]:
+        """The generator's command line for one run through `proxy` (`HOST:PORT` or `direct`)."""
+        ports = ",".join(str(port) for port in self.ports[load.origin])
+        # fmt: off
+        return [
+            self.generator, load.mode, "--proxy", proxy, "--origin", f"127.0.0.1:{ports}",
+            "--tunnels", str(load.tunnels), "--seconds", str(load.seconds),
+            "--warmup", str(load.warmup), "--patience", str(load.patience),
+        ]
+        # fmt: on
+
+    def run(self, load: Load, proxy: str) -> Result:
+        """Run to the end. Raises `BenchError` with the generator's reason."""
+        with self.held(load, proxy) as result:
+            return result
+
+    @contextmanager
+    def held(self, load: Load, proxy: str) -> Iterator[Result]:
+        """The result as soon as it is there; `idle` and `stall` hold their tunnels until left."""
+        with subprocess.Popen(
+            self.command(load, proxy), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            try:
+                result: Result = json.loads(line or '{"error": "the generator died"}')
+                if reason := result.get("error"):
+                    raise BenchError(reason)
+                yield result
+            finally:
+                process.communicate(timeout=RUN_TIMEOUT)

@@ -1,0 +1,158 @@
+"""What the kernel knows of a process and all its children: processor seconds and memory (Linux)."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# The slowest peer needs two seconds to start on a busy machine.
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 5.0
+# 5,000 tunnels are 10,000 descriptors in the proxy; the rest is for what else it has open.
+FILE_LIMIT = 12_000
+
+
+class BenchError(Exception):
+    """A program of the bench failed; the message says which and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started proxy: where it listens and its first process."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[str]
+
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """End it and every process it started (it leads its own process group)."""
+        if self.alive():
+            os.killpg(self.process.pid, 15)
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, 9)
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def processor_seconds(self) -> float:
+        """User and system time of the whole family so far."""
+        return sum(processor_seconds(pid) for pid in family(self.process.pid))
+
+    def memory(self) -> int:
+        """Bytes of memory the whole family holds (PSS: shared pages counted once)."""
+        return sum(memory(pid) for pid in family(self.process.pid))
+
+
+def start(name: str, command: Sequence[str], directory: Path, address: str | None) -> Running:
+    """Start a proxy in `directory` and wait until it accepts.
+
+    Without an `address` the program prints its own, as `listening http://HOST:PORT`. Raises
+    `BenchError` with the end of its log when it does not come up.
+    """
+    log = directory / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            list(command),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if address is None else errors,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "HOME": str(directory)},
+        )
+    running = Running(name, address or "", process)
+    try:
+        if address is None:
+            running = Running(name, _printed_address(process), process)
+        _wait_until_accepting(running)
+    except BenchError as error:
+        running.stop()
+        last = log.read_text().strip().rpartition("\n")[2]
+        raise BenchError(f"it did not start: {error}; its last words: {last[-200:]}") from None
+    return running
+
+
+def _printed_address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"listening http://(\S+:\d+)", line):
+            return found[1]
+    raise BenchError("it ended without a line `listening http://HOST:PORT`")
+
+
+def _wait_until_accepting(running: Running) -> None:
+    host, _, port = running.address.rpartition(":")
+    deadline = time.monotonic() + START_TIMEOUT
+    while running.alive() and time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise BenchError("it ended" if not running.alive() else "nothing accepts at its address")
+
+
+def family(pid: int) -> list[int]:
+    """`pid` and everything it started, directly or not."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(c) for task in tasks for c in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [pid, *(member for child in children for member in family(child))]
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of one process, all its threads; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def memory(pid: int) -> int:
+    """PSS of one process in bytes, or RSS where the kernel keeps PSS from us; 0 when gone."""
+    for file, field in (("smaps_rollup", "Pss"), ("status", "VmRSS")):
+        try:
+            text = Path(f"/proc/{pid}/{file}").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        except PermissionError:
+            continue
+        if found := re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE):
+            return int(found[1]) * 1024
+    return 0
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on now, for programs that cannot choose one themselves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def raise_file_limit() -> int:
+    """Let this process and what it starts open `FILE_LIMIT` files; return what was granted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILE_LIMIT if hard == resource.RLIM_INFINITY else min(FILE_LIMIT, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return FILE_LIMIT
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted

@@ -1,0 +1,67 @@
+"""The page: says what was run, who is ahead, and what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.page import write_page
+
+
+def results(**changes: Any) -> dict[str, Any]:
+    return {
+        "command": "python -m bench.run",
+        "finished": "2026-01-02 03:04 UTC",
+        "rounds": 3,
+        "seconds_each": 2.0,
+        "machine": {
+            "cores": 2,
+            "processor": "Abacus",
+            "memory_gib": 4.0,
+            "kernel": "Linux 6",
+            "python": "3.11.7",
+        },
+        "programs": {"squid": {"version": "5.7", "remark": "one worker"}},
+        "values": {
+            "direct": {"connects": [900.0]},
+            "underpass": {"connects": [50.0, 60.0, 40.0]},
+            "squid": {"connects": [100.0, 90.0, 120.0]},
+        },
+        "failures": [],
+    } | changes
+
+
+def test_write_page_names_machine_command_and_versions() -> None:
+    page = write_page(results())
+    assert "2 cores, Abacus, 4.0 GiB, Linux 6, CPython 3.11.7" in page
+    assert "`python -m bench.run`, finished 2026-01-02 03:04 UTC: 3 rounds" in page
+    assert "squid 5.7 (one worker)" in page
+
+
+def test_write_page_says_where_a_peer_wins() -> None:
+    page = write_page(results())
+    assert "| CONNECT, one byte echoed, closed | **squid ahead of underpass, 2.00 ×** |" in page
+
+
+def test_write_page_tables_have_median_and_range() -> None:
+    page = write_page(results())
+    assert "| **underpass** | 50 (40 – 60) |" in page
+    assert "| direct | 900 (900 – 900) |" in page
+
+
+def test_write_page_shows_only_what_was_measured() -> None:
+    page = write_page(results())
+    assert "proxy-connects.svg" in page
+    assert "proxy-gets.svg" not in page
+    assert "## Memory" not in page
+
+
+def test_write_page_lists_failures() -> None:
+    assert "## Failed" not in write_page(results())
+    page = write_page(results(failures=["pproxy, gets: closed before the answer"]))
+    assert "- pproxy, gets: closed before the answer" in page
+
+
+def test_write_page_without_underpass_says_so() -> None:
+    page = write_page(results(values={"squid": {"connects": [100.0]}}))
+    assert "best: squid; underpass was not measured" in page
+    assert "underpass itself was not measured" in page
