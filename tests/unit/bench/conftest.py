@@ -1,4 +1,4 @@
-"""`bench` is not installed with the package: it is found beside `tests`, however pytest is called."""
+"""`bench` is not installed: it is found beside `tests`, however pytest is called."""
 
 from __future__ import annotations
 
