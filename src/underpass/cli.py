@@ -10,13 +10,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underpass.errors import ConfigurationError, UnderpassError
 
 if TYPE_CHECKING:
+    from underpass.access import Effect, Rule
     from underpass.options import ProxyOptions
 
 EXIT_OK = 0
@@ -107,6 +107,9 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        # A third of the time of a start, and only needed here.
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
         try:
             number = version("underpass")
         except PackageNotFoundError:
@@ -129,9 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_user(commands)
     _add_config(commands)
     return parser
-
-
-_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _command(
@@ -255,9 +255,52 @@ def _check_config(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _run_user(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass import user_actions  # noqa: PLC0415
+    from underpass.access import Effect  # noqa: PLC0415
+    from underpass.config import load_proxy_options  # noqa: PLC0415
+    from underpass.server import user_commands  # noqa: PLC0415
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
 
-    return user_actions.run(arguments)
+    # By way of the options, so that UNDERPASS_STATE and the default are the proxy's own.
+    state = load_proxy_options(None, _only_state(), {"state": arguments.state}).state
+    store = SqliteUserStore(state)
+    name = getattr(arguments, "name", "")
+    given = [(Effect.ALLOW, text) for text in getattr(arguments, "allow", [])]
+    given += [(Effect.DENY, text) for text in getattr(arguments, "deny", [])]
+    match arguments.action:
+        case "add":
+            rules = _rules(given)
+            user_commands.add(store, name, read_password(name), rules)
+        case "passwd":
+            user_commands.change_password(store, name, read_password(name))
+        case "remove":
+            user_commands.remove(store, name)
+        case "token":
+            print(user_commands.new_token(store, name))
+        case "rules" if given:
+            user_commands.set_rules(store, name, _rules(given))
+        case "rules":
+            for rule in user_commands.rules_of(store, name):
+                print(rule)
+        case _:
+            for line in user_commands.listing(store):
+                print(line)
+    return EXIT_OK
+
+
+def _only_state() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("UNDERPASS_STATE",) if name in os.environ}
+
+
+def _rules(given: list[tuple[Effect, str]]) -> tuple[Rule, ...]:
+    from underpass.access import Rule  # noqa: PLC0415
+
+    rules = []
+    for effect, text in given:
+        try:
+            rules.append(Rule.parse(effect, text))
+        except ValueError as error:
+            raise ConfigurationError(f"--{effect.value} {text}: {error}") from None
+    return tuple(rules)
 
 
 def read_password(name: str) -> str:

@@ -29,6 +29,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from underpass.address import ListenAddress
+from underpass.announce import announce
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import logging_to
@@ -354,11 +355,3 @@ async def _ended(lifeline: socket.socket) -> None:
 def _signal(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:
     if process is not None:
         process.send_signal(number)
-
-
-def announce(address: ListenAddress, *, tls: bool) -> None:
-    """Print where we listen, for people and for whoever started us; a closed output is no error."""
-    scheme = "https" if tls else "http"
-    text = str(address) if address.path is not None else f"{scheme}://{address}"
-    with contextlib.suppress(OSError):
-        print(f"listening {text}", flush=True)

@@ -19,7 +19,7 @@ from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.observe import Counter, Counters
 from underpass.options import Limits, ProxyOptions
-from underpass.supervisor import Inheritance, Supervisor, announce, supervise
+from underpass.supervisor import Inheritance, Supervisor, supervise
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 ANY_PORT = (ListenAddress("127.0.0.1", 0),)
@@ -292,8 +292,3 @@ async def test_metrics_of_all_workers_are_served(capfd: pytest.CaptureFixture[st
         await ask(it.address, "die")
         await until(lambda: not it.supervisor.is_healthy())
         assert (await fetch(metrics, "/healthz")).startswith("HTTP/1.1 503 ")
-
-
-def test_announce_names_the_scheme(capsys: pytest.CaptureFixture[str]) -> None:
-    announce(ListenAddress("::1", 8443), tls=True)
-    assert capsys.readouterr().out == "listening https://[::1]:8443\n"

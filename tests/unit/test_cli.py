@@ -1,0 +1,299 @@
+"""The commands: what they print, what they pass on, how they end."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from underpass import cli
+from underpass.errors import ConfigurationError, UserError
+from underpass.options import ProxyOptions
+from underpass.worker import VARIABLE, WorkerInheritance
+
+Load = Callable[[], ProxyOptions]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("UNDERPASS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+class Started:
+    """Stands where a proxy would run, and remembers how it was started."""
+
+    def __init__(self) -> None:
+        self.load: Load = ProxyOptions
+        self.inheritance: WorkerInheritance | None = None
+        self.argv: list[str] | None = None
+        self.error: BaseException | None = None
+
+    def run_proxy(self, load: Load, inheritance: WorkerInheritance | None = None) -> int:
+        self.load, self.inheritance = load, inheritance
+        if self.error is not None:
+            raise self.error
+        return 0
+
+    def run_workers(self, load: Load, argv: list[str]) -> int:
+        self.load, self.argv = load, argv
+        return 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    started = Started()
+    app, supervisor = types.ModuleType("underpass.app"), types.ModuleType("underpass.supervisor")
+    app.run_proxy = started.run_proxy  # type: ignore[attr-defined]
+    supervisor.run_workers = started.run_workers  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "underpass.app", app)
+    monkeypatch.setitem(sys.modules, "underpass.supervisor", supervisor)
+    return started
+
+
+def give(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+# --- the outside
+
+
+def test_version_and_help_load_nothing_heavy() -> None:
+    # Counted in modules, not in milliseconds: those belong to the machine.
+    program = (
+        "import sys; from underpass.cli import main; code = main(['--help']);"
+        "heavy = {'asyncio', 'msgspec', 'ssl', 'socket', 'cryptography', 'uvloop', 'sqlite3'};"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "underpass", "--version"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("underpass ")
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("underpass ")
+
+
+def test_version_is_printed_without_an_installation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == "underpass (not installed)\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["proxy", "--help"],
+        ["user", "--help"],
+        ["user", "add", "--help"],
+        ["config", "--help"],
+        ["config", "check", "--help"],
+    ],
+)
+def test_help_is_printed(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv) == 0
+    assert capsys.readouterr().out.startswith("usage: underpass")
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["proxi"], ["proxy", "--no"], ["proxy", "--work", "2"], ["user"], ["user", "add"]]
+)
+def test_wrong_usage_ends_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv) == 2
+    assert "underpass" in capsys.readouterr().err
+
+
+def test_arguments_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["underpass", "--version"])
+    assert cli.main() == 0
+
+
+# --- proxy
+
+
+def test_proxy_reads_flags_environment_and_file(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[proxy]\nlog = "json"\nidentity = "from-file"\n')
+    monkeypatch.setenv("UNDERPASS_IDENTITY", "from-environment")
+    assert cli.main(["proxy", "--config", str(file), "--listen", "127.0.0.1:0"]) == 0
+    options = started.load()
+    assert (options.log, options.identity) == ("json", "from-environment")
+    assert [str(address) for address in options.listen] == ["127.0.0.1:0"]
+    assert started.inheritance is None
+
+
+def test_proxy_can_read_its_options_again(started: Started, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("")
+    assert cli.main(["proxy", "--config", str(file), "--identity", "flag"]) == 0
+    file.write_text('[proxy]\nlog = "json"\nidentity = "file"\n')
+    assert (started.load().log, started.load().identity) == ("json", "flag")
+    file.write_text("[proxy]\nnonsense = 1\n")
+    with pytest.raises(ConfigurationError):
+        started.load()
+
+
+def test_a_wrong_option_ends_with_2_and_the_reason(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["proxy", "--workers", "many"]) == 2
+    assert capsys.readouterr().err == (
+        "underpass: command line: --workers: expected a whole number from 0 to 64, "
+        "got a string ('many')\n"
+    )
+
+
+def test_an_open_proxy_does_not_start(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["proxy", "--listen", "0.0.0.0:8080"]) == 2
+    error = capsys.readouterr().err
+    assert "underpass: command line: listen: 0.0.0.0:8080 can be reached" in error
+    assert "underpass user add NAME" in error
+
+
+def test_several_workers_are_supervised(started: Started) -> None:
+    argv = ["proxy", "--workers", "2"]
+    assert cli.main(argv) == 0
+    assert started.argv == argv
+
+
+def test_a_worker_runs_the_proxy_with_what_it_inherits(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inheritance = WorkerInheritance([], memoryview(b""), 1, 0)
+    monkeypatch.setattr("underpass.worker.inherit", lambda environ: inheritance)
+    assert cli.main(["proxy", "--workers", "2"]) == 0
+    assert started.inheritance is inheritance
+    assert started.argv is None
+
+
+def test_a_broken_inheritance_ends_with_2(
+    started: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "nonsense")
+    assert cli.main(["proxy"]) == 2
+    assert f"environment: {VARIABLE}: for the program's own use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "warned"),
+    [
+        (["--via", "http://me:hidden@p:1"], True),
+        (["--via", "http://me@p:1"], False),
+        ([], False),
+    ],
+)
+def test_a_password_in_argv_is_warned_of(
+    started: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    warned: bool,
+) -> None:
+    monkeypatch.setenv("UNDERPASS_VIA", "http://me:hidden@p:2")
+    assert cli.main(["proxy", *argv]) == 0
+    error = capsys.readouterr().err
+    assert ("can be seen by every user" in error) is warned
+    assert "hidden" not in error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (OSError(28, "No space left on device"), 1, "underpass: [Errno 28] No space left"),
+        (UserError("no user bob"), 1, "underpass: no user bob"),
+        (ConfigurationError("can't listen on x"), 2, "underpass: can't listen on x"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_failures_end_with_their_code_and_reason(
+    started: Started,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    started.error = error
+    assert cli.main(["proxy"]) == code
+    assert capsys.readouterr().err.startswith(said)
+
+
+# --- config check
+
+
+def test_config_check_prints_the_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[proxy]\nvia = "http://me:hidden@p:1"\n')
+    file.chmod(0o600)
+    assert cli.main(["config", "check", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert 'via = "http://me:***@p:1"' in out
+    assert "head_timeout = 10.0" in out
+    assert "hidden" not in out
+
+
+def test_config_check_refuses_a_wrong_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[proxy.limits]\nhead_timeout = 'x'\n")
+    assert cli.main(["config", "check", str(file)]) == 2
+    assert f"underpass: {file}: proxy.limits.head_timeout: expected" in capsys.readouterr().err
+
+
+# --- passwords
+
+
+@pytest.mark.parametrize(
+    ("text", "password"), [("one\ntwo\n", "one"), ("one\r\n", "one"), (" sp ace ", " sp ace ")]
+)
+def test_a_password_is_one_line_of_standard_input(
+    monkeypatch: pytest.MonkeyPatch, text: str, password: str
+) -> None:
+    give(monkeypatch, text)
+    assert cli.read_password("alice") == password
+
+
+@pytest.mark.parametrize("text", ["", "\n", "x" * (cli.MAX_PASSWORD + 1)])
+def test_a_bad_password_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    give(monkeypatch, text)
+    with pytest.raises(ConfigurationError, match="password"):
+        cli.read_password("alice")
+
+
+@pytest.mark.parametrize("answers", [["one", "one"], ["one", "two"]])
+def test_a_password_is_asked_for_twice_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str]
+) -> None:
+    stdin = io.StringIO()
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    left = list(answers)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: left.pop(0))
+    if answers[0] == answers[1]:
+        assert cli.read_password("alice") == "one"
+    else:
+        with pytest.raises(ConfigurationError, match="differ"):
+            cli.read_password("alice")
