@@ -6,7 +6,10 @@ Import this only where metrics are asked for: `prometheus_client` costs 70 ms of
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -114,13 +117,16 @@ class MetricsServer:
         self._read = read
         self._is_healthy = is_healthy
         self._servers: list[asyncio.Server] = []
+        self._path: str | None = None
         self._open: set[_Exchange] = set()
 
     async def start(self, address: ListenAddress) -> list[ListenAddress]:
         """Listen and return the addresses really bound. Raises `ConfigurationError`."""
         loop = asyncio.get_running_loop()
         bound = bind(address)
-        self._servers = [await loop.create_server(self._exchange, sock=sock) for sock in bound]
+        serve = loop.create_server if address.path is None else loop.create_unix_server
+        self._path = address.path
+        self._servers = [await serve(self._exchange, sock=sock) for sock in bound]
         return [listening_on(sock) for sock in bound]
 
     async def stop(self) -> None:
@@ -131,6 +137,9 @@ class MetricsServer:
             exchange.abort()
         for server in self._servers:
             await server.wait_closed()
+        if self._path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
 
     def _exchange(self) -> _Exchange:
         return _Exchange(self.respond, self._open)
@@ -175,12 +184,11 @@ class _Exchange(asyncio.Protocol):
         self._respond = respond
         self._others = others
         self._reader: RequestReader | None = RequestReader()
-        self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
-        self._transport = transport
+        # What `create_server` makes; uvloop's is one without saying so.
+        self._transport = cast("asyncio.Transport", transport)
         if len(self._others) >= MAX_EXCHANGES:
             transport.abort()
             return
@@ -203,13 +211,11 @@ class _Exchange(asyncio.Protocol):
 
     def _answer(self, response: bytes) -> None:
         self._reader = None
-        if self._transport is not None:
-            self._transport.write(response)
-            self._transport.write_eof()
+        self._transport.write(response)
+        self._transport.write_eof()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._others.discard(self)

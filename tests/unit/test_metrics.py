@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from underpass import metrics
@@ -60,6 +61,16 @@ def test_histograms_are_cumulative() -> None:
     assert seen["underpass_dial_seconds_sum"] == pytest.approx(100.0065)
 
 
+@contextlib.asynccontextmanager
+async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 class Served:
     def __init__(self) -> None:
         self.counters = Counters()
@@ -73,12 +84,12 @@ class Served:
     async def say(self, *pieces: bytes) -> bytes:
         """Send the pieces one by one and return all that comes back until the end."""
         reader, writer = await self.open()
-        async with asyncio.timeout(10):
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0)
+        async with asyncio.timeout(10), closing(writer):
             with contextlib.suppress(ConnectionResetError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
                 return await reader.read()
         return b""
 
@@ -156,7 +167,8 @@ async def test_more_exchanges_than_the_limit_get_nothing(served: Served) -> None
         while await served.say(request("GET", "/healthz")):
             await asyncio.sleep(0.01)
     for _, writer in waiting:
-        writer.close()
+        async with closing(writer):
+            pass
     async with asyncio.timeout(10):
         while not await served.say(request("GET", "/healthz")):
             await asyncio.sleep(0.01)
@@ -164,24 +176,30 @@ async def test_more_exchanges_than_the_limit_get_nothing(served: Served) -> None
 
 async def test_stop_cuts_what_is_under_way(served: Served) -> None:
     reader, writer = await served.open()
-    writer.write(b"GET")
-    await asyncio.sleep(0.01)
-    await served.server.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), closing(writer):
+        writer.write(b"GET")
+        await asyncio.sleep(0.01)
+        await served.server.stop()
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
-    writer.close()
     with pytest.raises(ConnectionRefusedError):
         await served.open()
 
 
-async def test_metrics_can_be_served_on_a_unix_socket(tmp_path: Path) -> None:
+async def unix_exchange(path: Path) -> None:
     server = MetricsServer(Counters().snapshot)
-    path = str(tmp_path / "metrics")
-    await server.start(ListenAddress(None, 0, path))
+    await server.start(ListenAddress(None, 0, str(path)))
     reader, writer = await asyncio.open_unix_connection(path)
-    writer.write(request("GET", "/healthz"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), closing(writer):
+        writer.write(request("GET", "/healthz"))
         assert (await reader.read()).endswith(b"ok\n")
-    writer.close()
     await server.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_metrics_can_be_served_on_a_unix_socket(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(unix_exchange(tmp_path / "metrics"))

@@ -41,6 +41,8 @@ async def ask(address: ListenAddress, word: str = "who") -> tuple[int, int]:
         writer.write(word.encode())
         answer = await reader.read()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     slot, process = answer.split() or (b"-1", b"-1")
     return int(slot), int(process)
 
@@ -51,6 +53,8 @@ async def fetch(address: ListenAddress, path: str) -> str:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
         answer = await reader.read()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     return answer.decode()
 
 
@@ -260,6 +264,14 @@ def test_a_second_supervisor_on_the_same_address_is_refused() -> None:
         listen = (first.bound[0],)
         with pytest.raises(ConfigurationError, match="in use"):
             Inheritance(ProxyOptions(listen=listen, workers=2))
+
+
+def test_a_known_port_is_bound_once_a_worker() -> None:
+    with Inheritance(ProxyOptions(listen=ANY_PORT, workers=1)) as free:
+        listen = tuple(free.bound)
+    with Inheritance(ProxyOptions(listen=listen, workers=3)) as estate:
+        assert [len(sockets) for sockets in estate.sockets] == [1, 1, 1]
+        assert tuple(estate.bound) == listen
 
 
 def test_supervise_opens_the_log_and_gives_the_exit_code(tmp_path: Path) -> None:
