@@ -7,12 +7,12 @@ from html import escape
 
 from bench.figures import US, YARDSTICKS, Figure, Summary, formatted
 
-WIDTH = 720
+WIDTH = 760
 ROW = 30
 TOP = 56
 BOTTOM = 16
 LABELS = 110
-VALUES = 190
+VALUES = 230
 # Where bars end: what is left of the width holds the numbers.
 SPAN = WIDTH - LABELS - VALUES
 
