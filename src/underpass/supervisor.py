@@ -244,12 +244,10 @@ class Supervisor:
 
     def _became_ready(self, place: _Place) -> None:
         place.ready = True
-        if self.stopping.is_set():
-            _signal(place.process, signal.SIGTERM)
-        elif place.generation != self.generation:
+        if place.generation != self.generation:
             # It may have read its configuration before the change.
             _signal(place.process, signal.SIGHUP)
-        if not self.announced and all(other.ready for other in self.places):
+        if not self.announced and self.is_healthy():
             self.announced = True
             for address in self.estate.bound:
                 announce(address, tls=self.estate.options.tls_cert is not None)

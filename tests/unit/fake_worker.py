@@ -30,7 +30,10 @@ def on_terminate(*_: object) -> None:
 
 
 def on_hangup(*_: object) -> None:
+    assert inheritance is not None
     counters.add(Counter.RELOADS)
+    # A second byte on the lifeline means nothing, and must do nothing.
+    inheritance.ready()
 
 
 signal.signal(signal.SIGTERM, on_terminate)

@@ -17,9 +17,10 @@ from underpass import supervisor
 from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
-from underpass.observe import Counter, Counters
+from underpass.observe import SLOTS, Counter, Counters
 from underpass.options import Limits, ProxyOptions
 from underpass.supervisor import Inheritance, Supervisor, supervise
+from underpass.worker import counters_bytes
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 ANY_PORT = (ListenAddress("127.0.0.1", 0),)
@@ -272,6 +273,13 @@ def test_a_known_port_is_bound_once_a_worker() -> None:
     with Inheritance(ProxyOptions(listen=listen, workers=3)) as estate:
         assert [len(sockets) for sockets in estate.sockets] == [1, 1, 1]
         assert tuple(estate.bound) == listen
+
+
+def test_counters_are_shared_without_memfd_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with Inheritance(ProxyOptions(listen=ANY_PORT, workers=2)) as estate:
+        assert [len(slots) for slots in estate.counters] == [SLOTS, SLOTS]
+        assert os.fstat(estate.counters_fd).st_size == counters_bytes(2)
 
 
 def test_supervise_opens_the_log_and_gives_the_exit_code(tmp_path: Path) -> None:
