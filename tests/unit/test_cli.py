@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from underpass import cli
+from underpass.access import Effect, Rule
 from underpass.errors import ConfigurationError, UserError
 from underpass.options import ProxyOptions
 from underpass.worker import VARIABLE, WorkerInheritance
@@ -261,6 +262,99 @@ def test_config_check_refuses_a_wrong_file(
     file.write_text("[proxy.limits]\nhead_timeout = 'x'\n")
     assert cli.main(["config", "check", str(file)]) == 2
     assert f"underpass: {file}: proxy.limits.head_timeout: expected" in capsys.readouterr().err
+
+
+# --- user
+
+
+class Users:
+    """Stands where the user commands would run, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(store: Path, *arguments: object) -> object:
+            self.calls.append((name, store, *arguments))
+            return {"new_token": "t0ken", "listing": ["alice", "bob"], "rules_of": ["allow x"]}.get(
+                name
+            )
+
+        return call
+
+
+@pytest.fixture
+def users(monkeypatch: pytest.MonkeyPatch) -> Users:
+    users = Users()
+    store = types.ModuleType("underpass.server.user_store")
+    store.SqliteUserStore = lambda state: state  # type: ignore[attr-defined]
+    server = types.ModuleType("underpass.server")
+    server.user_commands = users  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "underpass.server", server)
+    monkeypatch.setitem(sys.modules, "underpass.server.user_store", store)
+    return users
+
+
+ALLOW = Rule.parse(Effect.ALLOW, "a.test:443")
+DENY = Rule.parse(Effect.DENY, "*")
+STATE = Path("state")
+
+
+@pytest.mark.parametrize(
+    ("argv", "call"),
+    [
+        (["add", "alice"], ("add", STATE, "alice", "secret", ())),
+        (
+            ["add", "alice", "--allow", "a.test:443", "--deny", "*"],
+            ("add", STATE, "alice", "secret", (ALLOW, DENY)),
+        ),
+        (["passwd", "alice"], ("change_password", STATE, "alice", "secret")),
+        (["remove", "alice"], ("remove", STATE, "alice")),
+        (["token", "alice"], ("new_token", STATE, "alice")),
+        (["rules", "alice"], ("rules_of", STATE, "alice")),
+        (["rules", "alice", "--deny", "*"], ("set_rules", STATE, "alice", (DENY,))),
+        (["list"], ("listing", STATE)),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_user_commands_reach_the_store(
+    users: Users, monkeypatch: pytest.MonkeyPatch, argv: list[str], call: tuple[object, ...]
+) -> None:
+    give(monkeypatch, "secret\n")
+    assert cli.main(["user", *argv, "--state", "state"]) == 0
+    assert users.calls == [call]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["token", "alice"], "t0ken\n"),
+        (["list"], "alice\nbob\n"),
+        (["rules", "alice"], "allow x\n"),
+        (["remove", "alice"], ""),
+    ],
+)
+def test_user_commands_print_their_answer_and_nothing_else(
+    users: Users, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    assert cli.main(["user", *argv]) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_the_state_directory_can_stand_in_the_environment(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERPASS_STATE", "there")
+    assert cli.main(["user", "list"]) == 0
+    assert users.calls == [("listing", Path("there"))]
+
+
+def test_a_wrong_rule_is_refused_before_a_password_is_asked_for(
+    users: Users, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["user", "add", "alice", "--allow", "no rule:x"]) == 2
+    assert capsys.readouterr().err.startswith("underpass: --allow no rule:x: ")
+    assert users.calls == []
 
 
 # --- passwords
