@@ -1,10 +1,12 @@
 """Measure underpass beside its peers and write down what came out.
 
-    python -m bench.run [--quick] [--rounds N] [--only MEASUREMENT] [--peers NAME,NAME] [--no-write]
+    python -m bench.run [--quick] [--rounds N] [--only MEASUREMENT] [--peers NAME,NAME]
+                        [--write | --no-write] [--redraw]
 
 Every round measures every program in every figure, one after the other, so that whatever else the
-machine does meets all of them alike; each round begins with another program. Results go to
-bench/results/proxy.json and its pictures, and docs/performance.md is written from them.
+machine does meets all of them alike; each round begins with another program. The results of a whole
+run go to bench/results/proxy.json and its pictures, and docs/performance.md is written from them;
+a quick or partial run only prints.
 """
 
 from __future__ import annotations
@@ -146,8 +148,20 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     names = [measurement.name for measurement in measurements(FULL)]
     parser.add_argument("--only", choices=names, help="one measurement alone")
     parser.add_argument("--peers", help="only these programs, comma between")
-    parser.add_argument("--no-write", action="store_true", help="print, write no file")
+    parser.add_argument(
+        "--write",
+        action=argparse.BooleanOptionalAction,
+        help="write the files (default: of a whole run only)",
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="measure nothing, write from the JSON"
+    )
     return parser.parse_args(arguments)
+
+
+def is_whole(options: argparse.Namespace) -> bool:
+    """Whether a run measures everybody in everything at full length."""
+    return not (options.quick or options.only or options.peers)
 
 
 def chosen_peers(wanted: str | None) -> dict[str, tuple[Peer, str]]:
@@ -166,6 +180,9 @@ def chosen_peers(wanted: str | None) -> dict[str, tuple[Peer, str]]:
 def main(arguments: Sequence[str]) -> int:
     """Run the bench; 1 when anything failed."""
     options = parsed(arguments)
+    if options.redraw:
+        write_results(json.loads((RESULTS / "proxy.json").read_text()))
+        return 0
     rounds = options.rounds or (1 if options.quick else ROUNDS)
     raise_file_limit()
     peers = chosen_peers(options.peers)
@@ -180,7 +197,7 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         origin.close()
     print_summary(run.values)
-    if not options.no_write:
+    if is_whole(options) if options.write is None else options.write:
         write_results(
             {
                 "scenario": "proxy",
