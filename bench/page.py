@@ -104,8 +104,8 @@ def _circumstances(results: Mapping[str, Any]) -> list[str]:
     return [
         f"- **Machine**: {machine['cores']} cores, {machine['processor']}, "
         f"{machine['memory_gib']} GiB, {machine['kernel']}, CPython {machine['python']}",
-        f"- **Run**: `{results['command']}`, finished {results['finished']}: {results['rounds']} "
-        f"rounds, {results['seconds_each']} s a measurement",
+        f"- **Run**: `{results['command']}`, finished {results['finished']}: rounds: "
+        f"{results['rounds']}, {results['seconds_each']} s a measurement",
         "- **Programs**: "
         + "; ".join(f"{name} {p['version']} ({p['remark']})" for name, p in programs.items()),
     ]
@@ -123,7 +123,7 @@ def _verdicts(summaries: Summaries) -> list[str]:
 
 
 def _goals(summaries: Summaries) -> list[str]:
-    if US not in summaries:
+    if not summaries.get(US):
         return ["underpass itself was not measured in this run."]
     lines = ["What underpass is to hold:", ""]
     for goal in GOALS:

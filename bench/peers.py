@@ -92,6 +92,11 @@ def _package_version(python: Path, package: str) -> str | None:
     return _first_line([str(python), "-c", code], r"is (\S+)")
 
 
+def _bare_version() -> str | None:
+    version = _package_version(Path(sys.executable), "uvloop")
+    return f"on uvloop {version}" if version else None
+
+
 def _underpass_version() -> str | None:
     command = Path(sys.executable).parent / "underpass"
     return _package_version(Path(sys.executable), "underpass") if command.exists() else None
@@ -166,8 +171,8 @@ PEERS = (
     ),
     Peer(
         "bare relay",
-        "not a proxy: the least a CONNECT relay can be on uvloop",
-        lambda: _package_version(Path(sys.executable), "uvloop"),
+        "not a proxy: the least a CONNECT relay can be in Python",
+        _bare_version,
         _bare,
         prints_address=True,
         forwards=False,
@@ -212,7 +217,7 @@ def main(arguments: list[str]) -> int:
         return 2
     missing = install() if arguments else []
     for peer in PEERS:
-        print(f"{peer.name:<11} {peer.version() or 'not here':<10} {peer.remark}")
+        print(f"{peer.name:<11} {peer.version() or 'not here':<18} {peer.remark}")
     for line in missing:
         print(f"could not install {line}")
     return 1 if missing else 0

@@ -33,7 +33,7 @@ def results(**changes: Any) -> dict[str, Any]:
 def test_write_page_names_machine_command_and_versions() -> None:
     page = write_page(results())
     assert "2 cores, Abacus, 4.0 GiB, Linux 6, CPython 3.11.7" in page
-    assert "`python -m bench.run`, finished 2026-01-02 03:04 UTC: 3 rounds" in page
+    assert "`python -m bench.run`, finished 2026-01-02 03:04 UTC: rounds: 3, 2.0 s" in page
     assert "squid 5.7 (one worker)" in page
 
 
@@ -62,6 +62,6 @@ def test_write_page_lists_failures() -> None:
 
 
 def test_write_page_without_underpass_says_so() -> None:
-    page = write_page(results(values={"squid": {"connects": [100.0]}}))
+    page = write_page(results(values={"underpass": {}, "squid": {"connects": [100.0]}}))
     assert "best: squid; underpass was not measured" in page
     assert "underpass itself was not measured" in page
