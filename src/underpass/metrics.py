@@ -190,10 +190,10 @@ class _Exchange(asyncio.Protocol):
         # What `create_server` makes; uvloop's is one without saying so.
         self._transport = cast("asyncio.Transport", transport)
         if len(self._others) >= MAX_EXCHANGES:
-            transport.abort()
+            self.abort()
             return
         self._others.add(self)
-        self._timer = asyncio.get_running_loop().call_later(EXCHANGE_SECONDS, transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(EXCHANGE_SECONDS, self.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._reader is None:
@@ -204,7 +204,9 @@ class _Exchange(asyncio.Protocol):
             event = self._reader.next_event()
         except RemoteProtocolError as error:
             status, phrase = error.failure.status, error.failure.phrase
-            self._answer(_response(status, phrase.encode(), error.reason.encode() + b"\n"))
+            self._answer(
+                _response(status, phrase.encode(), error.reason.encode("utf-8", "replace") + b"\n")
+            )
             return
         if isinstance(event, RequestHead):
             self._answer(self._respond(event))
