@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from underpass.options import Limits, ProxyOptions
     from underpass.proxy import Parts, Proxy
 
-__version__ = "0.1.0"
-
 __all__ = [
     "AccessRecord",
     "Address",

@@ -126,12 +126,10 @@ async def test_calls_after_close_say_closed(make_pair: MakePair) -> None:
 
 async def test_close_wakes_who_waits(make_pair: MakePair) -> None:
     stream, _ = await make_pair()
-    async with asyncio.TaskGroup() as tasks:
-        receiving = tasks.create_task(stream.receive())
-        await asyncio.sleep(0)
-        stream.abort()
-        with pytest.raises(StreamClosed):
-            await receiving
+    loop = asyncio.get_running_loop()
+    loop.call_soon(stream.abort)
+    with pytest.raises(StreamClosed):
+        await asyncio.wait_for(stream.receive(), 5)
 
 
 async def test_reset_reaches_receiver_and_sender(make_pair: MakePair) -> None:

@@ -1,0 +1,102 @@
+"""The base of our generator grammars: a bounded buffer that parsers read from.
+
+A parser is a generator that yields `NEED_DATA` whenever the buffer does not hold what it wants,
+and reads on when it is resumed: the code reads in the order of the bytes (``yield from``).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator
+from typing import Literal, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Need(enum.Enum):
+    """What a parser waits for."""
+
+    DATA = "data"
+
+
+NEED_DATA: Literal[Need.DATA] = Need.DATA
+
+Parser = Generator[Literal[Need.DATA], None, Result]
+
+
+class EndOfData(Exception):  # noqa: N818
+    """The bytes ended where a parser wanted more; parsers turn it into their own error."""
+
+
+class Buffer:
+    """Bytes that have come and were not yet parsed."""
+
+    __slots__ = ("_data", "ended")
+
+    def __init__(self) -> None:
+        # One piece of bytes is kept as it is: most often it is all there is, and passed through.
+        self._data: bytes | bytearray = b""
+        self.ended = False
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        if not self._data:
+            self._data = data
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += data
+
+    def end(self) -> None:
+        """No more bytes will come."""
+        self.ended = True
+
+    def find(self, needle: bytes, start: int = 0) -> int:
+        """The place of `needle` at or after `start`, or -1."""
+        return self._data.find(needle, start)
+
+    def peek(self, start: int = 0) -> bytes | bytearray:
+        """What is there from `start`; not to be kept."""
+        return self._data[start:] if start else self._data
+
+    def take(self, size: int) -> bytes:
+        """Remove and return the first `size` bytes, or all there are if that is fewer."""
+        data = self._data
+        if size >= len(data):
+            self._data = b""
+            return bytes(data)
+        taken = bytes(data[:size])
+        if isinstance(data, bytearray):
+            del data[:size]
+        else:
+            self._data = data[size:]
+        return taken
+
+    def more(self) -> Parser[None]:
+        """Wait until more bytes have come. Raises `EndOfData` when none will."""
+        before = len(self._data)
+        while len(self._data) == before:
+            if self.ended:
+                raise EndOfData
+            yield NEED_DATA
+
+    def read_exact(self, size: int) -> Parser[bytes]:
+        """Read `size` bytes."""
+        while len(self._data) < size:
+            yield from self.more()
+        return self.take(size)
+
+    def read_line(self, limit: int) -> Parser[bytes | None]:
+        """Read up to and without CRLF; None when `limit` bytes hold none."""
+        searched = 0
+        while (at := self.find(b"\r\n", searched)) < 0:
+            if len(self._data) > limit:
+                return None
+            searched = max(0, len(self._data) - 1)
+            yield from self.more()
+        if at > limit:
+            return None
+        return self.take(at + 2)[:-2]

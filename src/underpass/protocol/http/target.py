@@ -1,0 +1,102 @@
+"""The forms of a request's target (RFC 9112 section 3.2)."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from underpass.address import Address
+from underpass.errors import Failure, RemoteProtocolError
+from underpass.protocol.http.head import RequestHead
+
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
+# RFC 3986 3.3 and 3.4, with what browsers send beyond it; never a fragment, space or control.
+_ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")
+DEFAULT_PORT = b"80"
+
+
+class TargetForm(enum.Enum):
+    """What a target is, which the method and the first byte decide."""
+
+    ORIGIN = "origin-form"
+    ABSOLUTE = "absolute-form"
+    AUTHORITY = "authority-form"
+    ASTERISK = "asterisk-form"
+
+
+@dataclass(frozen=True, slots=True)
+class AbsoluteTarget:
+    """Where an absolute-form target goes, and what is asked for there.
+
+    `origin_form` is the target for the origin; `host_field` the value of its Host field.
+    """
+
+    address: Address
+    origin_form: bytes
+    host_field: bytes
+
+
+def form_of(head: RequestHead) -> TargetForm:
+    """The form of the target. Raises `RemoteProtocolError` (BAD_TARGET) for none of the four."""
+    if head.method == b"CONNECT":
+        return TargetForm.AUTHORITY
+    if head.target == b"*" and head.method == b"OPTIONS":
+        return TargetForm.ASTERISK
+    if _ORIGIN_FORM.fullmatch(head.target):
+        return TargetForm.ORIGIN
+    if _ABSOLUTE.fullmatch(head.target):
+        return TargetForm.ABSOLUTE
+    raise RemoteProtocolError("target in none of the forms of a request", Failure.BAD_TARGET)
+
+
+def parse_authority(target: bytes) -> Address:
+    """Parse CONNECT's ``host:port``: no default port, no user (RFC 9110 9.3.6).
+
+    Raises `RemoteProtocolError` (BAD_TARGET).
+    """
+    try:
+        return Address.parse(target.decode("ascii"))
+    except ValueError as error:
+        # UnicodeDecodeError is one too, and its text would repeat what was sent.
+        reason = "not ASCII" if isinstance(error, UnicodeError) else str(error)
+        raise RemoteProtocolError(f"bad target: {reason}", Failure.BAD_TARGET) from None
+
+
+def parse_absolute(target: bytes, method: bytes) -> AbsoluteTarget:
+    """Parse ``http://host[:port]/path`` (RFC 9112 3.2.2).
+
+    Raises `RemoteProtocolError`: BAD_TARGET (user, bad host or port, fragment), NOT_IMPLEMENTED
+    for a scheme that a proxy can't forward.
+    """
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        raise RemoteProtocolError("bad target: no scheme://host", Failure.BAD_TARGET)
+    scheme, authority, rest = match.groups()
+    if scheme.lower() != b"http":
+        reason = "only http:// is forwarded; for others a client sends CONNECT"
+        raise RemoteProtocolError(reason, Failure.NOT_IMPLEMENTED)
+    if b"@" in authority:
+        # A user before the host is how look-alike names are made (RFC 9110 4.2.4).
+        raise RemoteProtocolError("bad target: a user in it", Failure.BAD_TARGET)
+    host, port = _split_port(authority)
+    address = parse_authority(host + b":" + (port or DEFAULT_PORT))
+    host_field = authority if port else host
+    return AbsoluteTarget(address, _origin_form(rest, method), host_field)
+
+
+def _split_port(authority: bytes) -> tuple[bytes, bytes]:
+    host, colon, port = authority.rpartition(b":")
+    if not colon or authority.endswith(b"]"):
+        return authority, b""
+    return host, port
+
+
+def _origin_form(rest: bytes, method: bytes) -> bytes:
+    if not rest:
+        # RFC 9112 3.2.4: the last proxy asks for the server as a whole.
+        return b"*" if method == b"OPTIONS" else b"/"
+    origin_form = rest if rest.startswith(b"/") else b"/" + rest
+    if not _ORIGIN_FORM.fullmatch(origin_form):
+        raise RemoteProtocolError("bad target: malformed path", Failure.BAD_TARGET)
+    return origin_form

@@ -1,0 +1,154 @@
+"""One client's requests in turn: heads, time-outs, authentication, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
+from underpass.access import Principal
+from underpass.frontends.http.authentication import Throttled
+from underpass.options import Limits
+from underpass.protocol.http.credentials import Basic, Bearer
+
+
+class OneUser:
+    """Knows alice and her password; a token that is throttled."""
+
+    challenges = (b'Basic realm="underpass", charset="UTF-8"', b'Bearer realm="underpass"')
+
+    def __init__(self, *, binds_connection: bool = False) -> None:
+        self.binds_connection = binds_connection
+
+    async def authenticate(self, credentials: Basic | Bearer, client: str) -> Principal | None:
+        if isinstance(credentials, Bearer):
+            raise Throttled(2.5)
+        if (credentials.user, credentials.password) == ("alice", "secret"):
+            return Principal("alice")
+        return None
+
+
+ALICE = b"Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n"
+MALLORY = b"Proxy-Authorization: Basic bWFsbG9yeTpndWVzcw==\r\n"
+
+
+async def ok(visitor: RawClient) -> None:
+    while True:
+        head = await visitor.head()
+        assert field_of(head, b"proxy-authorization") is None
+        await visitor.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def get(name: bytes, more: bytes = b"") -> bytes:
+    return b"GET http://%s/ HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (name, name, more)
+
+
+@pytest.mark.parametrize("credentials", [b"", MALLORY, b"Proxy-Authorization: Digest x\r\n"])
+async def test_without_good_credentials_there_is_a_challenge(credentials: bytes) -> None:
+    async with origin(ok) as there, stage(authenticator=OneUser()) as s, s.client() as client:
+        await client.say(get(there.name, credentials))
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 407 ")
+        assert head.lower().count(b"proxy-authenticate:") == 2
+        assert there.accepted == 0
+        # The same stream goes on, now with credentials.
+        await client.say(get(there.name, ALICE))
+        assert (await client.response())[1] == b"ok"
+        assert there.problems == []
+        assert (await s.record(1)).user == "alice"
+
+
+async def test_two_credentials_are_refused() -> None:
+    async with stage(authenticator=OneUser()) as s, s.client() as client:
+        await client.say(get(b"127.0.0.1:9", ALICE + MALLORY))
+        assert (await client.head()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_too_many_failures_are_told_to_wait() -> None:
+    async with stage(authenticator=OneUser()) as s, s.client() as client:
+        await client.say(get(b"127.0.0.1:9", b"Proxy-Authorization: Bearer abc\r\n"))
+        head = await client.head()
+        assert head.startswith(b"HTTP/1.1 429 ")
+        assert field_of(head, b"retry-after") == b"3"
+
+
+@pytest.mark.parametrize(
+    ("binds", "extra", "stays"), [(False, b"", False), (True, b"", True), (True, b"x", False)]
+)
+async def test_a_407_to_connect_ends_the_stream_unless_the_scheme_is_bound_to_it(
+    binds: bool, extra: bytes, stays: bool
+) -> None:
+    authenticator = OneUser(binds_connection=binds)
+    async with origin(ok) as there, stage(authenticator=authenticator) as s, s.client() as client:
+        connect = b"CONNECT %s HTTP/1.1\r\nHost: h\r\n%s\r\n"
+        await client.say(connect % (there.name, b"") + extra)
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 407 ")
+        assert (field_of(head, b"connection") == b"close") is not stays
+        if stays:
+            await client.say(connect % (there.name, ALICE))
+            assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+        else:
+            assert await client.rest() == b""
+
+
+async def test_a_head_that_does_not_come_whole_in_time_is_a_408() -> None:
+    limits = Limits(head_timeout=0.05, drain_timeout=0)
+    async with stage(limits=limits) as s, s.client() as client:
+        await client.say(b"GET http://example.com/ HTTP/1.1\r\n")
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_says_nothing_is_let_go_in_silence() -> None:
+    limits = Limits(head_timeout=0.05, drain_timeout=0)
+    async with stage(limits=limits) as s, s.client() as client:
+        assert await client.rest() == b""
+        assert s.records == []
+
+
+async def test_an_idle_client_is_let_go() -> None:
+    limits = Limits(keep_alive_timeout=0.05, drain_timeout=0)
+    async with origin(ok) as there, stage(limits=limits) as s, s.client() as client:
+        await client.say(get(there.name))
+        await client.response()
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n", 404),
+        (b"HEAD / HTTP/1.1\r\nHost: proxy\r\n\r\n", 404),
+        (b"DELETE / HTTP/1.1\r\nHost: proxy\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nHost: proxy\r\n\r\n", 200),
+        (b"TRACE / HTTP/1.1\r\nHost: proxy\r\n\r\n", 200),
+        (b"POST / HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\nx", 400),
+        (b"GET http://h/ HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+        (b"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n", 501),
+        (b"GET http://h/ HTTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET http://h/%s HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * 60_000), 414),
+        (b"GET http://h/ HTTP/1.1\r\nHost: h\r\nA: %s\r\n\r\n" % (b"a" * 70_000), 431),
+        (b"GET http://h/ HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n", 417),
+    ],
+)
+async def test_requests_that_go_nowhere(request_: bytes, status: int) -> None:
+    async with stage() as s, s.client() as client:
+        await client.say(request_)
+        assert (await client.head()).startswith(b"HTTP/1.1 %d " % status)
+        assert (await s.record()).status == status
+
+
+async def test_draining_lets_idle_clients_go_and_finishes_what_is_under_way() -> None:
+    limits = Limits(drain_timeout=5)
+    async with origin(ok) as there, stage(limits=limits) as s:
+        async with s.client() as idle, s.client() as busy:
+            await idle.say(get(there.name))
+            await idle.response()
+            await busy.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
+            await busy.head()
+            s.proxy.stop_accepting()
+            assert await idle.rest() == b""
+            await busy.say(b"GET / HTTP/1.1\r\n\r\n")
+            assert (await busy.response())[1] == b"ok"
