@@ -1,0 +1,53 @@
+"""What every test may ask for: the programs that the tests with real software need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Debian keeps servers (squid, sshd, tinyproxy) here, outside of an ordinary user's PATH.
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+
+_MISSING = pytest.StashKey[dict[str, list[str]]]()
+
+
+def find_program(name: str) -> str | None:
+    """The path of the program, or None where it is not installed."""
+    places = [os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """The path of a program; without it the test fails in CI, and elsewhere is loudly not run."""
+
+    def find(name: str) -> Path:
+        found = find_program(name)
+        if found is not None:
+            return Path(found)
+        missing = request.config.stash.setdefault(_MISSING, {})
+        missing.setdefault(name, []).append(request.node.nodeid)
+        reason = f"the program {name} is not installed (`make setup` installs it)"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+    return find
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """A skipped test is easily overlooked among the passed: name each at the end."""
+    missing = config.stash.get(_MISSING, {})
+    if not missing:
+        return
+    terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)
+    for name, tests in sorted(missing.items()):
+        terminalreporter.line(f"without the program {name}:", red=True)
+        for test in tests:
+            terminalreporter.line(f"    {test}")
