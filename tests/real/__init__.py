@@ -1,0 +1,1 @@
+"""Real clients, real origins and the real process."""
