@@ -80,7 +80,7 @@ class Proxy:
         )
         self._addresses: tuple[ListenAddress, ...] = ()
         self._ended = False
-        self._stack = contextlib.AsyncExitStack()
+        self._tasks = asyncio.TaskGroup()
 
     @property
     def addresses(self) -> tuple[ListenAddress, ...]:
@@ -99,7 +99,7 @@ class Proxy:
         for address in self._addresses:
             if address.host is not None:
                 self._own.add(address.host, address.port)
-        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        tasks = await self._tasks.__aenter__()
         service = Service(
             self._front_end.serve, self._gate, self._tls, _shed_answer(self._options.identity)
         )
@@ -129,7 +129,8 @@ class Proxy:
         if error is None and not self._ended:
             await self.drain(self._options.limits.drain_timeout)
         self.end()
-        await self._stack.__aexit__(kind, error, trace)
+        # Without the error: it is the caller's own, and goes on as it is.
+        await self._tasks.__aexit__(None, None, None)
 
     def stop_accepting(self) -> None:
         """Close the listeners, and let clients go that wait between two requests."""

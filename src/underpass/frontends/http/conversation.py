@@ -20,7 +20,7 @@ from underpass.protocol.http.credentials import parse_proxy_authorization
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import RequestHead
-from underpass.protocol.http.message import RequestReader
+from underpass.protocol.http.message import RequestReader, Signal
 from underpass.protocol.http.refusal import Refusal, refusal_response
 from underpass.protocol.http.rules import wants_keep_alive
 from underpass.protocol.http.target import TargetForm, form_of
@@ -47,7 +47,7 @@ class Conversation:
             while (head := await self._next_head(timeout)) is not None:
                 if not await self._serve(head):
                     break
-                self._inbound.reader.start_next()
+                self._begin_next()
                 timeout = self._state.options.keep_alive_timeout
         except StreamError:
             # The client is gone, and with it whoever could be told.
@@ -55,6 +55,13 @@ class Conversation:
         finally:
             self._forwarding.end()
         await self._stream.close()
+
+    def _begin_next(self) -> None:
+        """Go on to the next request, past the end of one that was answered unread."""
+        reader = self._inbound.reader
+        while reader.next_event() is not Signal.PAUSED:
+            pass
+        reader.start_next()
 
     def drain(self) -> None:
         """Stop waiting for a next request; one under way is finished."""

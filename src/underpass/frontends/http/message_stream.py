@@ -6,9 +6,9 @@ import asyncio
 from typing import Generic, TypeVar
 
 from underpass.net.stream import Stream
-from underpass.protocol.http.message import Event, RequestReader, ResponseReader, Signal
+from underpass.protocol.http.message import Event, MessageReader, Signal
 
-Reader = TypeVar("Reader", RequestReader, ResponseReader)
+Reader = TypeVar("Reader", bound=MessageReader)
 
 
 class MessageStream(Generic[Reader]):

@@ -7,16 +7,14 @@ from collections.abc import Generator
 
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.grammar import Buffer, Need, Parser
-from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.fields import TOKEN, Fields
 from underpass.protocol.http.head import DEFAULT_LIMITS, HeadLimits, parse_field_section
 
 # 15 hexadecimal digits hold 2^60 bytes: no real chunk is longer, and no sum of them overflows.
-_SIZE_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,15})"
-    # Extensions are checked and dropped: nobody uses them, but to smuggle (CVE-2025-22871).
-    rb"(?:[\t ]*;[\t ]*[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-    rb"(?:[\t ]*=[\t ]*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|\"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*\"))?)*"
-)
+# Extensions are checked and dropped: nobody uses them, but to smuggle (CVE-2025-22871).
+_QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*\""
+_EXTENSION = rb"[\t ]*;[\t ]*%s(?:[\t ]*=[\t ]*(?:%s|%s))?" % (TOKEN, TOKEN, _QUOTED)
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%s)*" % _EXTENSION)
 
 # A chunk's size line with its extensions; and extensions of all chunks of a body together. The
 # second keeps a body of one-byte chunks from being mostly extensions (CVE-2023-39326).

@@ -71,7 +71,7 @@ Event: TypeAlias = RequestHead | ResponseHead | Data | EndOfMessage | Signal
 _END = EndOfMessage(Fields())
 
 
-class _Reader:
+class MessageReader:
     """What the readers of requests and of responses share."""
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -195,7 +195,7 @@ class _Reader:
     _malformed = Failure.BAD_REQUEST
 
 
-class RequestReader(_Reader):
+class RequestReader(MessageReader):
     """Reads the requests of one client."""
 
     def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
@@ -215,9 +215,9 @@ class RequestReader(_Reader):
             self.framing = request_framing(head)
             yield head
             if head.method == b"CONNECT":
-                # What follows is the tunnel's, or nobody's.
-                while True:
-                    yield Signal.PAUSED
+                # What follows is the tunnel's; or the next request's, if this one was refused.
+                yield from self._pause()
+                continue
             try:
                 yield from self._body()
             except EndOfData:
@@ -245,7 +245,7 @@ class RequestReader(_Reader):
         super()._check_incomplete(searched, too_large)
 
 
-class ResponseReader(_Reader):
+class ResponseReader(MessageReader):
     """Reads the responses of one server; `expect` tells what each one answers."""
 
     _malformed = Failure.UPSTREAM_PROTOCOL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import http_sf
 
@@ -24,9 +25,10 @@ def proxy_status(
     parameters: Mapping[str, str | int] | None = None,
 ) -> bytes:
     """One member for the proxy `identity`, with its `error` as a Token and further parameters."""
-    values: dict[str, object] = {"error": http_sf.Token(failure.proxy_error)}
+    values: dict[str, Any] = {"error": http_sf.Token(failure.proxy_error)}
     for name, value in (parameters or {}).items():
         values[name] = printable(value) if isinstance(value, str) else value
     if details:
         values["details"] = printable(details)
-    return bytes(http_sf.ser([(http_sf.Token(identity), values)]).encode("ascii"))
+    member: Any = (http_sf.Token(identity), values)
+    return http_sf.ser([member]).encode("ascii")

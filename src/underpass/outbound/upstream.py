@@ -1,0 +1,212 @@
+"""`Upstream`: goes out through another proxy, by HTTP CONNECT (plain or over TLS) or SOCKS5."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import truststore
+
+from underpass.address import Address
+from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
+from underpass.net.connect import connect_tls
+from underpass.net.stream import Stream
+from underpass.net.transport import TransportStream
+from underpass.outbound.direct import Direct
+from underpass.protocol.grammar import Buffer, EndOfData, Need
+from underpass.protocol.http.digest import Answerer, Login, Request, parse_challenges
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
+from underpass.protocol.http.message import EndOfMessage, ResponseReader, Signal
+from underpass.protocol.http.rules import wants_keep_alive
+from underpass.protocol.socks import connect_through
+
+# From the first byte to the proxy to its answer, its own dial included.
+UPSTREAM_SECONDS = 30.0
+
+# A login is tried this often before we give up: more could lock an account.
+MAX_REFUSALS = 2
+
+AUTHENTICATION_REQUIRED = 407
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamProxy:
+    """Where another proxy is and how to speak to it; `scheme` is http, https or socks5."""
+
+    scheme: str
+    address: Address
+    login: Login | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> UpstreamProxy:
+        """Parse ``http|https|socks5://[user:password@]host:port``. Raises `ValueError`."""
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https", "socks5") or parts.port is None:
+            raise ValueError("expected http://, https:// or socks5://host:port")
+        address = Address.of(parts.hostname or "", parts.port)
+        if parts.username is None:
+            return cls(parts.scheme, address)
+        user, password = (
+            urllib.parse.unquote(part or "") for part in (parts.username, parts.password)
+        )
+        return cls(parts.scheme, address, Login(user, password))
+
+
+class Upstream:
+    """Opens streams through one upstream proxy.
+
+    The proxy's own address is asked of no policy: whoever runs this named it, and a proxy on a
+    private address is what one usually is. What is opened through it is the caller's to authorise.
+    """
+
+    def __init__(
+        self, proxy: UpstreamProxy, direct: Direct, context: ssl.SSLContext | None = None
+    ) -> None:
+        self._proxy = proxy
+        self._direct = direct
+        self._context = context
+        # Kept between streams: what was asked once need not be asked each time.
+        self._answerer = Answerer(proxy.login) if proxy.login else None
+
+    @classmethod
+    def from_url(cls, url: str, direct: Direct) -> Upstream:
+        """The same from a URL. Raises `ValueError`."""
+        return cls(UpstreamProxy.parse(url), direct)
+
+    async def open(self, address: Address) -> Stream:
+        """Open a stream to `address` through the proxy. Raises `DialError`."""
+        try:
+            async with asyncio.timeout(UPSTREAM_SECONDS):
+                if self._proxy.scheme == "socks5":
+                    return await self._open_socks(address)
+                return await self._open_http(address)
+        except TimeoutError:
+            details = f"the upstream proxy {self._proxy.address} does not answer"
+            raise DialError(Failure.CONNECTION_TIMEOUT, details) from None
+
+    async def _reach(self) -> Stream:
+        """A stream to the proxy itself."""
+        where = self._proxy.address
+        try:
+            candidates = await self._direct.resolve(where)
+            stream = await self._direct.connect(candidates, where.port)
+        except DialError as error:
+            details = f"upstream proxy {where}: {error.details}"
+            raise DialError(error.failure, details, parameters=error.parameters) from error
+        if self._proxy.scheme != "https" or not isinstance(stream, TransportStream):
+            return stream
+        if self._context is None:
+            self._context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return await connect_tls(stream, self._context, where.host, UPSTREAM_SECONDS)
+
+    async def _open_http(self, address: Address) -> Stream:
+        stream: Stream | None = None
+        for attempt in range(MAX_REFUSALS + 1):
+            stream = stream or await self._reach()
+            with _freeing(stream):
+                head, reader = await self._ask(stream, address)
+                if head.status // 100 == 2:
+                    stream.unread(reader.release())
+                    return stream
+                if attempt == MAX_REFUSALS or not self._can_answer(head):
+                    raise _refused(head)
+                if not await _finish(stream, head, reader):
+                    stream.abort()
+                    stream = None
+        raise DialError(Failure.UPSTREAM_REFUSED, "the upstream proxy refused the login")
+
+    async def _ask(self, stream: Stream, address: Address) -> tuple[ResponseHead, ResponseReader]:
+        target = str(address).encode("ascii")
+        fields = Fields([(b"Host", target)])
+        if self._answerer is not None:
+            request = Request("CONNECT", str(address))
+            answer = self._answerer.answer(request, secrets.token_hex(16))
+            if answer is not None:
+                fields = fields.adding(b"Proxy-Authorization", answer)
+        await stream.send(serialise_request(RequestHead(b"CONNECT", target, HTTP_11, fields)))
+        reader = ResponseReader()
+        reader.expect(b"CONNECT")
+        while True:
+            event = await _next_event(stream, reader)
+            if not isinstance(event, ResponseHead):
+                raise RemoteProtocolError("no answer to CONNECT", Failure.UPSTREAM_REFUSED)
+            if event.status >= 200:
+                return event, reader
+
+    def _can_answer(self, head: ResponseHead) -> bool:
+        """Whether the login may be tried on this 407; a stale nonce is no refusal of it."""
+        if head.status != AUTHENTICATION_REQUIRED or self._answerer is None:
+            return False
+        challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
+        return self._answerer.take(challenges) is not None
+
+    async def _open_socks(self, address: Address) -> Stream:
+        stream = await self._reach()
+        buffer = Buffer()
+        with _freeing(stream):
+            for step in connect_through(buffer, address, self._proxy.login):
+                if not isinstance(step, Need):
+                    await stream.send(step)
+                elif data := await stream.receive():
+                    buffer.feed(data)
+                else:
+                    buffer.end()
+        stream.unread(buffer.take(len(buffer)))
+        return stream
+
+
+@contextlib.contextmanager
+def _freeing(stream: Stream) -> Iterator[None]:
+    """Abort `stream` when anything goes wrong with it, and say so as a `DialError`."""
+    try:
+        yield
+    except BaseException as error:
+        stream.abort()
+        if isinstance(error, RemoteProtocolError):
+            raise DialError(error.failure, f"upstream proxy: {error.reason}") from error
+        if isinstance(error, (StreamError, EndOfData)):
+            raise DialError(Failure.UPSTREAM_REFUSED, "the upstream proxy hung up") from error
+        raise
+
+
+async def _next_event(stream: Stream, reader: ResponseReader) -> object:
+    event = reader.next_event()
+    while event is Signal.NEED_DATA:
+        data = await stream.receive()
+        if data:
+            reader.receive_data(data)
+        else:
+            reader.receive_eof()
+        event = reader.next_event()
+    return event
+
+
+# A 407's body is a page for people; one that is larger is not worth keeping the stream for.
+MAX_REFUSAL_BODY = 64 * 1024
+# Pieces of it that are read.
+MAX_REFUSAL_PIECES = 256
+
+
+async def _finish(stream: Stream, head: ResponseHead, reader: ResponseReader) -> bool:
+    """Read a refusal to its end; whether another request may follow on the stream."""
+    if not wants_keep_alive(head) or reader.framing.length > MAX_REFUSAL_BODY:
+        return False
+    for _ in range(MAX_REFUSAL_PIECES):
+        event = await _next_event(stream, reader)
+        if isinstance(event, EndOfMessage):
+            return stream.is_quiet
+        if isinstance(event, Signal):
+            return False
+    return False
+
+
+def _refused(head: ResponseHead) -> DialError:
+    reason = head.fields.get(b"proxy-status") or head.reason
+    details = f"the upstream proxy said {head.status} {reason.decode('latin-1')}".rstrip()
+    return DialError(Failure.UPSTREAM_REFUSED, details, parameters={"received-status": head.status})

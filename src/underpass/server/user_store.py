@@ -1,0 +1,203 @@
+"""Users on disk: an interface, and SQLite behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from underpass.access import Effect, Rule
+from underpass.errors import ConfigurationError, UserError
+from underpass.server.passwords import PasswordHash
+
+FILE = "users.sqlite3"
+
+# No space, colon (RFC 7617) or control; what a log line or a shell would take for something else.
+_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
+
+TOKEN_BYTES = 32
+
+# How long one process waits for another's change to the file.
+BUSY_SECONDS = 5.0
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    password TEXT,
+    rules TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE tokens (
+    digest BLOB PRIMARY KEY,
+    name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user: a name, how the password is checked, and rules of their own."""
+
+    name: str
+    password: PasswordHash | None = field(default=None, repr=False)
+    rules: tuple[Rule, ...] = ()
+
+
+class UserStore(Protocol):
+    """Where users are kept. Calls may block; each raises `UserError` when the store fails."""
+
+    def user(self, name: str) -> User | None:
+        """The user with this name."""
+
+    def user_of_token(self, token: str) -> User | None:
+        """The user that this token was issued to."""
+
+    def version(self) -> object:
+        """Something that differs after every change, whichever process made it. Quick."""
+
+
+class SqliteUserStore:
+    """Users in ``users.sqlite3`` in a directory, both for their owner alone."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open, or make, the store. Raises `ConfigurationError`."""
+        self._path = directory / FILE
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Made before SQLite does it, which would leave the mode to the umask.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
+                raise ConfigurationError(f"{self._path}: others can read it; chmod 600 it")
+            with self._opened() as database:
+                self._prepare(database)
+        except OSError as error:
+            raise ConfigurationError(f"{self._path}: {error.strerror}") from None
+        except UserError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        [version] = database.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            database.executescript(
+                f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != _SCHEMA_VERSION:
+            raise UserError(f"{self._path}: made by another version of underpass")
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection of this call's own: calls come from several threads."""
+        try:
+            database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                database.execute("PRAGMA foreign_keys = ON")
+                yield database
+            finally:
+                database.close()
+        except sqlite3.Error as error:
+            raise UserError(f"{self._path}: {error}") from error
+
+    def version(self) -> object:
+        # SQLite counts its changes in the file; reading that would take a lock, stat does not.
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise UserError(f"{self._path}: {error.strerror}") from None
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def user(self, name: str) -> User | None:
+        with self._opened() as database:
+            query = "SELECT name, password, rules FROM users WHERE name = ?"
+            row = database.execute(query, (name,)).fetchone()
+        return _user(row)
+
+    def user_of_token(self, token: str) -> User | None:
+        with self._opened() as database:
+            query = (
+                "SELECT users.name, password, rules FROM users JOIN tokens USING (name)"
+                " WHERE digest = ?"
+            )
+            row = database.execute(query, (_digest(token),)).fetchone()
+        return _user(row)
+
+    def users(self) -> list[User]:
+        """All users by name."""
+        with self._opened() as database:
+            query = "SELECT name, password, rules FROM users ORDER BY name"
+            rows = database.execute(query).fetchall()
+        return [user for row in rows if (user := _user(row)) is not None]
+
+    def add(self, user: User) -> None:
+        """Add a user. Raises `UserError` for a name that is taken or malformed."""
+        if not _NAME.fullmatch(user.name):
+            raise UserError("a name has 1 to 64 letters, digits, '.', '_', '@' or '-'")
+        row = (user.name, str(user.password) if user.password else None, _rules_text(user.rules))
+        with self._opened() as database:
+            try:
+                database.execute("INSERT INTO users (name, password, rules) VALUES (?, ?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise UserError(f"there is a user {user.name} already") from None
+
+    def remove(self, name: str) -> None:
+        """Remove a user and all of their tokens. Raises `UserError` for an unknown name."""
+        self._change(name, "DELETE FROM users WHERE name = :name", {})
+
+    def set_password(self, name: str, password: PasswordHash) -> None:
+        """Replace the password. Raises `UserError` for an unknown name."""
+        statement = "UPDATE users SET password = :password WHERE name = :name"
+        self._change(name, statement, {"password": str(password)})
+
+    def set_rules(self, name: str, rules: Sequence[Rule]) -> None:
+        """Replace the rules. Raises `UserError` for an unknown name."""
+        statement = "UPDATE users SET rules = :rules WHERE name = :name"
+        self._change(name, statement, {"rules": _rules_text(rules)})
+
+    def issue_token(self, name: str) -> str:
+        """Make a token for a user and return it: only its digest is kept."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        if self.user(name) is None:
+            raise _unknown(name)
+        with self._opened() as database:
+            row = (_digest(token), name)
+            database.execute("INSERT INTO tokens (digest, name) VALUES (?, ?)", row)
+        return token
+
+    def _change(self, name: str, statement: str, values: dict[str, str]) -> None:
+        with self._opened() as database:
+            if not database.execute(statement, {"name": name, **values}).rowcount:
+                raise _unknown(name)
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"there is no user {name}")
+
+
+def _digest(token: str) -> bytes:
+    # A token is 256 random bits: nothing to guess, so a fast hash keeps it as well as a slow one.
+    return hashlib.sha256(token.encode("utf-8")).digest()
+
+
+def _rules_text(rules: Sequence[Rule]) -> str:
+    return "\n".join(f"{rule.effect.value} {rule}" for rule in rules)
+
+
+def _user(row: tuple[str, str | None, str] | None) -> User | None:
+    if row is None:
+        return None
+    name, password, rules = row
+    try:
+        parsed = tuple(
+            Rule.parse(Effect(effect), text)
+            for effect, _, text in (line.partition(" ") for line in rules.splitlines())
+        )
+    except ValueError as error:
+        raise UserError(f"the rules of {name} can't be read: {error}") from None
+    return User(name, PasswordHash.parse(password) if password else None, parsed)
