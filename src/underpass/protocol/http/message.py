@@ -267,14 +267,16 @@ class ResponseReader(MessageReader):
                     raise _incomplete("head") from None
                 while True:
                     yield Signal.END_OF_INPUT
-            if not self._request_method:
+            method = self._request_method
+            if not method:
                 raise LocalProtocolError("a response is read without its request's method")
             head = parse_response_head(data, self._limits)
-            self.framing = response_framing(head, self._request_method)
+            self.framing = response_framing(head, method)
+            switches = head.status == 101 or (method == b"CONNECT" and head.status // 100 == 2)
+            if head.status >= 200:
+                self._request_method = b""
             yield head
-            if head.status == 101 or (
-                self._request_method == b"CONNECT" and head.status // 100 == 2
-            ):
+            if switches:
                 while True:
                     yield Signal.PAUSED
             if head.status < 200:
@@ -285,7 +287,6 @@ class ResponseReader(MessageReader):
                 raise _incomplete("body") from None
             except RemoteProtocolError as error:
                 raise RemoteProtocolError(error.reason, Failure.UPSTREAM_PROTOCOL) from None
-            self._request_method = b""
             yield from self._pause()
 
 

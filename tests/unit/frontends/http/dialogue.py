@@ -95,7 +95,12 @@ class Origin:
         visitor = RawClient(reader, writer)
         try:
             await self.script(visitor)
-        except (AssertionError, asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+        except (
+            AssertionError,
+            asyncio.IncompleteReadError,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             self.problems.append(error)
         finally:
             await visitor.close()
