@@ -1,0 +1,50 @@
+# Plain words for everything; each works on a fresh machine with Python 3.11 or later and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CODE := src tests bench scripts
+SECONDS ?= 60
+
+.PHONY: setup demo test unit lint fmt types cov fuzz peers bench clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON=$(PYTHON) bash scripts/setup.sh
+	@touch $(READY)
+
+demo: setup
+	$(BIN)/python scripts/demo.py
+
+test: setup
+	$(BIN)/python -m pytest
+
+unit: setup
+	$(BIN)/python -m pytest tests/unit
+
+lint: setup
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+fmt: setup
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+types: setup
+	$(BIN)/mypy
+
+cov: setup
+	$(BIN)/python -m pytest --cov=underpass --cov-branch --cov-report=term tests/unit tests/house tests/malformed tests/spellings
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.fuzz_http --seconds $(SECONDS)
+
+peers: setup
+	$(BIN)/python -m bench.peers install
+
+bench: peers
+	$(BIN)/python -m bench.run
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/bin bench/peers
