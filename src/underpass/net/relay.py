@@ -136,8 +136,8 @@ async def _free(left: TransportStream, right: TransportStream, ending: Ending) -
         return
     left.close_soon()
     right.close_soon()
-    await left.wait_lost(FLUSH_SECONDS)
-    await right.wait_lost(FLUSH_SECONDS)
+    await left.wait_flushed(FLUSH_SECONDS)
+    await right.wait_flushed(FLUSH_SECONDS)
 
 
 class _Progress:

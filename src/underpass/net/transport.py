@@ -223,7 +223,7 @@ class TransportStream(asyncio.Protocol, Stream):
             with contextlib.suppress(StreamError, TimeoutError):
                 await self._linger()
         self.close_soon()
-        await self.wait_lost(FLUSH_SECONDS)
+        await self.wait_flushed(FLUSH_SECONDS)
 
     async def _linger(self) -> None:
         dropped = 0
@@ -246,9 +246,9 @@ class TransportStream(asyncio.Protocol, Stream):
         self._wake_reader()
         self._wake_writer()
 
-    async def wait_lost(self, timeout: float) -> None:
-        """Wait until the transport has flushed and gone; abort it after `timeout` seconds."""
-        if self._lost:
+    async def wait_flushed(self, timeout: float) -> None:
+        """After `close_soon`, wait until all is delivered; abort after `timeout` seconds."""
+        if self._lost or not self._transport.get_write_buffer_size():
             return
         self._gone = asyncio.get_running_loop().create_future()
         try:
@@ -258,7 +258,8 @@ class TransportStream(asyncio.Protocol, Stream):
             self.abort()
 
     def abort(self) -> None:
-        if self._lost:
+        if self._lost or (self._closing and not self._transport.get_write_buffer_size()):
+            # Gone, or going in order with nothing left to deliver: a reset would undo that.
             return
         self._stop_calls()
         sock = self._transport.get_extra_info("socket")

@@ -17,10 +17,12 @@ class OwnListeners:
     def __init__(self) -> None:
         self._exact: set[tuple[IPAddress, int]] = set()
         self._wildcard_ports: set[int] = set()
+        self._ports: set[int] = set()
 
     def add(self, host: str, port: int) -> None:
         """Take note of a listener on a literal address; 0.0.0.0 and :: are every local one."""
         ip = ipaddress.ip_address(host)
+        self._ports.add(port)
         if ip.is_unspecified:
             self._wildcard_ports.add(port)
         else:
@@ -28,11 +30,10 @@ class OwnListeners:
 
     def owns(self, ip: IPAddress, port: int) -> bool:
         """Whether a stream to `ip` and `port` would be accepted by one of these."""
+        if port not in self._ports:
+            return False
         if (ip, port) in self._exact:
             return True
-        ports = self._wildcard_ports | {own for _, own in self._exact}
-        if port not in ports:
-            return False
         # 0.0.0.0 and :: as destinations lead to this machine, to whichever listener is there.
         return ip.is_unspecified or (port in self._wildcard_ports and is_local(ip))
 

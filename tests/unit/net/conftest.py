@@ -40,6 +40,6 @@ async def make_pair() -> AsyncIterator[Callable[[], Awaitable[Pair]]]:
     yield make
     for stream, other in made:
         stream.abort()
-        await stream.wait_lost(1)
+        await stream.wait_flushed(1)
         with contextlib.suppress(OSError):
             other.close()
