@@ -243,7 +243,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 def hidden_ipv4(ip: IPAddress) -> tuple[ipaddress.IPv4Address, ...]:
     """The IPv4 addresses that packets to this IPv6 may end up at."""
-    if isinstance(ip, ipaddress.IPv4Address):
+    if isinstance(ip, ipaddress.IPv4Address) or ip.is_loopback or ip.is_unspecified:
         return ()
     found = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
     last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)

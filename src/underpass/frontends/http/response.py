@@ -12,7 +12,7 @@ from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
-from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestReader
+from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestReader, Signal
 from underpass.protocol.http.rules import forwarded_response, upgrade_requested, wants_keep_alive
 
 SWITCHING_PROTOCOLS = 101
@@ -52,8 +52,11 @@ class Responder:
         if head.status == SWITCHING_PROTOCOLS:
             await self._switch(request, head)
             return False
-        goes_on = await self._send_head(request, head)
-        await self._send_body(chunked=self._chunked(request))
+        goes_on, fields = self._client_fields(request, head)
+        self._exchange.status = head.status
+        self._exchange.answered = True
+        out = serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
+        await self._send(out, chunked=self._chunked(request))
         framing = self._server.reader.framing
         self.reusable = framing.kind is not BodyKind.UNTIL_CLOSE and wants_keep_alive(head)
         return goes_on
@@ -90,11 +93,10 @@ class Responder:
         framing = self._server.reader.framing
         return framing.kind is BodyKind.CHUNKED and request.version >= HTTP_11
 
-    async def _send_head(self, request: RequestHead, head: ResponseHead) -> bool:
-        """Send the head with the framing that this client can read; True if it can stay."""
+    def _client_fields(self, request: RequestHead, head: ResponseHead) -> tuple[bool, Fields]:
+        """The fields with the framing that this client can read, and whether it can stay."""
         kind = self._server.reader.framing.kind
-        forwarded = self._forwarded(head)
-        fields = forwarded.fields
+        fields = self._forwarded(head).fields
         if self._chunked(request):
             fields = fields.adding(b"Transfer-Encoding", b"chunked")
             delimited = True
@@ -108,26 +110,31 @@ class Responder:
             and not self._exchange.body_unread
             and not self._state.draining
         )
-        if not goes_on:
-            fields = fields.adding(b"Connection", b"close")
-        self._exchange.status = head.status
-        self._exchange.answered = True
-        out = ResponseHead(head.status, head.reason, HTTP_11, fields)
-        await self._client.send(serialise_response(out))
-        return goes_on
+        return goes_on, fields if goes_on else fields.adding(b"Connection", b"close")
 
-    async def _send_body(self, *, chunked: bool) -> None:
+    async def _send(self, head: bytes, *, chunked: bool) -> None:
+        """Send the head and the body, together what has come together: each send is a packet."""
+        waiting = [head]
         while True:
-            event = await self._next_event()
+            event = self._server.reader.next_event()
+            if event is Signal.NEED_DATA:
+                await self._flush(waiting)
+                event = await self._next_event()
             if isinstance(event, Data):
                 self._exchange.received += len(event.data)
-                await self._client.send(encode_chunk(event.data) if chunked else event.data)
+                waiting.append(encode_chunk(event.data) if chunked else event.data)
             elif isinstance(event, EndOfMessage):
                 if chunked:
-                    await self._client.send(encode_last_chunk(event.trailers))
+                    waiting.append(encode_last_chunk(event.trailers))
+                await self._flush(waiting)
                 return
             else:
                 raise RemoteProtocolError(f"{event} in a body", Failure.UPSTREAM_PROTOCOL)
+
+    async def _flush(self, waiting: list[bytes]) -> None:
+        if waiting:
+            await self._client.send(b"".join(waiting))
+            waiting.clear()
 
     async def _switch(self, request: RequestHead, head: ResponseHead) -> None:
         """Pass a 101 on and relay what follows (RFC 9110 7.8)."""

@@ -34,6 +34,8 @@ class Fields:
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Each value of the field, in order."""
+        if name not in self._names:
+            return []
         pairs = zip(self._names, self._pairs, strict=True)
         return [value for known, (_, value) in pairs if known == name]
 

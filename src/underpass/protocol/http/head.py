@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
-from underpass.protocol.http.fields import TOKEN, VALUE, Fields, check_field
+from underpass.protocol.http.fields import TOKEN, VALUE, Fields
 
 Version: TypeAlias = tuple[int, int]
 
@@ -66,6 +66,7 @@ _REQUEST_LINE = re.compile(rb"(%s) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\r\n" % T
 _STATUS_LINE = re.compile(
     rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
 )
+_SECTION = re.compile(rb"(?:%s: %s\r\n)*+\r\n" % (TOKEN, VALUE))
 _FIELD_LINE = re.compile(rb"(%s):[\t ]*+(%s)[\t ]*+\r\n" % (TOKEN, VALUE))
 
 
@@ -147,9 +148,8 @@ def serialise_response(head: ResponseHead) -> bytes:
 
 
 def _serialise_fields(fields: Fields) -> bytes:
-    lines = []
-    for name, value in fields:
-        check_field(name, value)
-        lines.append(b"%s: %s\r\n" % (name, value))
-    lines.append(b"\r\n")
-    return b"".join(lines)
+    section = b"".join([b"%s: %s\r\n" % pair for pair in fields]) + b"\r\n"
+    # As many lines as fields: else a name or value held the end of one.
+    if not _SECTION.fullmatch(section) or section.count(b"\n") != len(fields) + 1:
+        raise LocalProtocolError("a header field can't be written")
+    return section
