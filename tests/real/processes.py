@@ -79,6 +79,15 @@ def running(
         print(f"--- {Path(command[0]).name} {log}\n{tail(log)}")
 
 
+@contextlib.contextmanager
+def serving(command: Sequence[str | Path], log: Path, port: int) -> Iterator[None]:
+    """Run a server that listens on `port`, from when it accepts."""
+    with running(command, log) as process:
+        wait_until(lambda: process.poll() is not None or accepts(port), f"{command[0]} accepts")
+        assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
+        yield
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM twice, and SIGKILL for one that does not listen."""
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.origins import pattern
-from tests.real.processes import ProxyProcess, accepts, free_port, running, wait_until
+from tests.real.processes import ProxyProcess, free_port, serving
 
 pytestmark = pytest.mark.real
 
@@ -49,7 +49,7 @@ def ssh_server(program: Callable[[str], Path], tmp_path: Path) -> Iterator[SshSe
     folder = tmp_path / "ssh"
     folder.mkdir(mode=0o700)
     for name in ("host_key", "user_key"):
-        command = [keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        command: list[str | Path] = [keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
         subprocess.run(command, check=True, timeout=10)
     if os.geteuid() == 0:
         # Debian's sshd, started by root, separates its privileges there.
@@ -59,8 +59,7 @@ def ssh_server(program: Callable[[str], Path], tmp_path: Path) -> Iterator[SshSe
     config.write_text(SERVER.format(port=port, folder=folder))
     host_key = (folder / "host_key.pub").read_text()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
-    with running([sshd, "-D", "-e", "-f", config], folder / "sshd.log"):
-        wait_until(lambda: accepts(port), "sshd accepts")
+    with serving([sshd, "-D", "-e", "-f", config], folder / "sshd.log", port):
         yield SshServer(port, folder)
 
 

@@ -214,9 +214,11 @@ class Listener:
 
     async def _stream(self, sock: socket.socket) -> TransportStream:
         tls = self._service.tls
+        # uvloop returns its own TLS protocol, not ours, so we keep what the factory made.
+        stream = TransportStream()
         try:
-            _, stream = await self._loop.connect_accepted_socket(
-                TransportStream,
+            await self._loop.connect_accepted_socket(
+                lambda: stream,
                 sock,
                 ssl=tls,
                 ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,

@@ -15,6 +15,9 @@ _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
 _ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")
 DEFAULT_PORT = b"80"
 
+# A WebSocket's opening is an HTTP request (RFC 6455 3), and some clients name it so to a proxy.
+_SCHEMES = (b"http", b"ws")
+
 
 class TargetForm(enum.Enum):
     """What a target is, which the method and the first byte decide."""
@@ -73,7 +76,7 @@ def parse_absolute(target: bytes, method: bytes) -> AbsoluteTarget:
     if match is None:
         raise RemoteProtocolError("bad target: no scheme://host", Failure.BAD_TARGET)
     scheme, authority, rest = match.groups()
-    if scheme.lower() != b"http":
+    if scheme.lower() not in _SCHEMES:
         reason = "only http:// is forwarded; for others a client sends CONNECT"
         raise RemoteProtocolError(reason, Failure.NOT_IMPLEMENTED)
     if b"@" in authority:

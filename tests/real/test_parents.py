@@ -1,0 +1,195 @@
+"""squid and tinyproxy as the upstream proxy of ours (``--via``)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.origins import HttpOrigin
+from tests.real.conftest import Curl, StartProxy
+from tests.real.processes import free_port, serving, tail
+
+pytestmark = pytest.mark.real
+
+USER, PASSWORD, REALM = "carol", "open sesame", "squid"
+
+# Where Debian, and squid's own installation, put the helpers.
+HELPER_FOLDERS = (Path("/usr/lib/squid"), Path("/usr/libexec/squid"), Path("/usr/lib64/squid"))
+
+SQUID = """\
+http_port 127.0.0.1:{port}
+pid_filename {folder}/squid.pid
+cache_log {folder}/cache.log
+access_log stdio:{folder}/access.log
+logfile_rotate 0
+coredump_dir {folder}
+cache deny all
+cache_mem 8 MB
+workers 1
+pinger_enable off
+icp_port 0
+htcp_port 0
+shutdown_lifetime 0 seconds
+max_filedescriptors 1024
+{access}
+"""
+
+TINYPROXY = """\
+Port {port}
+Listen 127.0.0.1
+Allow 127.0.0.1
+Timeout 60
+MaxClients 50
+LogFile "{folder}/tinyproxy.log"
+LogLevel Info
+"""
+
+
+@contextlib.contextmanager
+def squid(program: Callable[[str], Path], folder: Path, access: str) -> Iterator[int]:
+    """Run squid in the foreground; its port."""
+    port = free_port()
+    if os.geteuid() == 0:
+        # squid started by root works as somebody else, who must be able to write here.
+        access += "\ncache_effective_user nobody"
+        shutil.chown(folder, "nobody")
+    config = folder / "squid.conf"
+    config.write_text(SQUID.format(port=port, folder=folder, access=access))
+    command: list[str | Path] = [program("squid"), "-N", "-f", config, "-n", f"underpass{port}"]
+    try:
+        with serving(command, folder / "squid.out", port):
+            yield port
+    finally:
+        print(tail(folder / "cache.log"))
+
+
+def squid_helper(name: str) -> Path:
+    for folder in HELPER_FOLDERS:
+        if (folder / name).exists():
+            return folder / name
+    pytest.skip(f"squid came without {name}")
+
+
+@pytest.fixture
+def squid_folder() -> Iterator[Path]:
+    """A folder that another user can reach: tmp_path lies in one of mode 0700."""
+    with tempfile.TemporaryDirectory(prefix="underpass-squid-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(params=["basic", "digest"])
+def access(request: pytest.FixtureRequest, squid_folder: Path) -> str:
+    """squid's configuration for one user, by one scheme."""
+    scheme = request.param
+    secrets = squid_folder / "secrets"
+    if scheme == "basic":
+        hashed = subprocess.run(
+            ["openssl", "passwd", "-apr1", PASSWORD], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        secrets.write_text(f"{USER}:{hashed}\n")
+        program = f"{squid_helper('basic_ncsa_auth')} {secrets}"
+    else:
+        # RFC 7616 3.4.2, as `htdigest` writes it; squid knows MD5 only.
+        digest = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode(), usedforsecurity=False)
+        secrets.write_text(f"{USER}:{REALM}:{digest.hexdigest()}\n")
+        program = f"{squid_helper('digest_file_auth')} -c {secrets}"
+    secrets.chmod(0o644)
+    return "\n".join(
+        (
+            f"auth_param {scheme} program {program}",
+            f"auth_param {scheme} children 2",
+            f"auth_param {scheme} realm {REALM}",
+            "acl known proxy_auth REQUIRED",
+            "http_access allow known",
+            "http_access deny all",
+        )
+    )
+
+
+def check_served(curl: Curl, url: str, plain: HttpOrigin, secure: HttpOrigin) -> None:
+    for origin in (plain, secure):
+        result = curl("-x", url, f"{origin.url}/bytes/200000", f"{origin.url}/bytes/100")
+        assert (result.code, len(result.output)) == (0, 200_100), result.errors
+
+
+def test_squid_without_users_is_gone_through(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    squid_folder: Path,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    with squid(program, squid_folder, "http_access allow all") as port:
+        proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
+        check_served(curl, proxy.url, plain, secure)
+        assert f"CONNECT {secure.name}" in (squid_folder / "access.log").read_text()
+
+
+def test_squid_lets_our_user_in(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    tmp_path: Path,
+    squid_folder: Path,
+    access: str,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    password.chmod(0o600)
+    with squid(program, squid_folder, access) as port:
+        proxy = start_proxy(
+            *("--via", f"http://{USER}@127.0.0.1:{port}", "--via-password-file", password),
+            *("--allow", "127.0.0.0/8"),
+        )
+        check_served(curl, proxy.url, plain, secure)
+        assert f" {USER} " in (squid_folder / "access.log").read_text()
+    assert PASSWORD not in "\n".join(proxy.lines())
+
+
+def test_wrong_password_for_squid_is_answered_as_our_failure(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    squid_folder: Path,
+    access: str,
+    secure: HttpOrigin,
+) -> None:
+    with squid(program, squid_folder, access) as port:
+        proxy = start_proxy(
+            *("--via", f"http://{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
+            UNDERPASS_VIA_PASSWORD="wrong",
+        )
+        result = curl("-v", "-x", proxy.url, f"{secure.url}/bytes/10")
+    # 502, not squid's 407: the client is not asked for a password that is not its own.
+    assert "HTTP/1.1 502" in result.errors
+    assert secure.visits == []
+
+
+def test_tinyproxy_is_gone_through(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    tmp_path: Path,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    port = free_port()
+    config = tmp_path / "tinyproxy.conf"
+    config.write_text(TINYPROXY.format(port=port, folder=tmp_path))
+    command = [program("tinyproxy"), "-d", "-c", config]
+    with serving(command, tmp_path / "tinyproxy.out", port):
+        proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
+        check_served(curl, proxy.url, plain, secure)
+    assert f"CONNECT {secure.name}" in (tmp_path / "tinyproxy.log").read_text()
