@@ -188,7 +188,7 @@ def test_tinyproxy_is_gone_through(
     port = free_port()
     config = tmp_path / "tinyproxy.conf"
     config.write_text(TINYPROXY.format(port=port, folder=tmp_path))
-    command = [program("tinyproxy"), "-d", "-c", config]
+    command: list[str | Path] = [program("tinyproxy"), "-d", "-c", config]
     with serving(command, tmp_path / "tinyproxy.out", port):
         proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
         check_served(curl, proxy.url, plain, secure)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
+
 from underpass.access import Principal
 from underpass.frontends.http.authentication import Throttled
 from underpass.options import Limits
@@ -142,13 +142,17 @@ async def test_requests_that_go_nowhere(request_: bytes, status: int) -> None:
 
 async def test_draining_lets_idle_clients_go_and_finishes_what_is_under_way() -> None:
     limits = Limits(drain_timeout=5)
-    async with origin(ok) as there, stage(limits=limits) as s:
-        async with s.client() as idle, s.client() as busy:
-            await idle.say(get(there.name))
-            await idle.response()
-            await busy.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
-            await busy.head()
-            s.proxy.stop_accepting()
-            assert await idle.rest() == b""
-            await busy.say(b"GET / HTTP/1.1\r\n\r\n")
-            assert (await busy.response())[1] == b"ok"
+    async with (
+        origin(ok) as there,
+        stage(limits=limits) as s,
+        s.client() as idle,
+        s.client() as busy,
+    ):
+        await idle.say(get(there.name))
+        await idle.response()
+        await busy.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
+        await busy.head()
+        s.proxy.stop_accepting()
+        assert await idle.rest() == b""
+        await busy.say(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await busy.response())[1] == b"ok"

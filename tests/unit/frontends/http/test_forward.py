@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.unit.frontends.http.dialogue import RawClient, Script, field_of, origin, stage
+
 from underpass.options import Limits
 
 
 def answers(*responses: bytes) -> Script:
-    """An origin that reads a head (and its body) before each of `responses`, and keeps the heads."""
+    """An origin that reads a head and its body before each of `responses`, and keeps the heads."""
 
     async def script(visitor: RawClient) -> None:
         for response in responses:
@@ -343,13 +343,17 @@ async def test_max_forwards_is_counted_down() -> None:
 
 async def test_streams_are_not_shared_between_clients_that_authenticate_to_the_server() -> None:
     bound = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nWWW-Authenticate: NTLM\r\n\r\nok"
-    async with origin(answers(bound, bound)) as there, stage() as s:
-        async with s.client() as one, s.client() as other:
-            await one.say(get(there.name))
-            await one.response()
-            await other.say(get(there.name))
-            await other.response()
-            assert there.accepted == 2
-            await one.say(get(there.name))
-            await one.response()
-            assert there.accepted == 2
+    async with (
+        origin(answers(bound, bound)) as there,
+        stage() as s,
+        s.client() as one,
+        s.client() as other,
+    ):
+        await one.say(get(there.name))
+        await one.response()
+        await other.say(get(there.name))
+        await other.response()
+        assert there.accepted == 2
+        await one.say(get(there.name))
+        await one.response()
+        assert there.accepted == 2
