@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import collections
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from underpass.observe import Counter, Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,13 @@ class Gate:
     is turned away.
     """
 
-    def __init__(self, limits: GateLimits) -> None:
+    def __init__(self, limits: GateLimits, counters: Counters | None = None) -> None:
         self.limits = limits
+        self.counters = counters or Counters()
         self._inside: set[Ticket] = set()
         self._unsettled: dict[Ticket, None] = {}
-        self._clients: Counter[str] = Counter()
+        self._clients: collections.Counter[str] = collections.Counter()
         self._empty: asyncio.Future[None] | None = None
-        self.evicted = 0
-        self.turned_away = 0
 
     def __len__(self) -> int:
         return len(self._inside)
@@ -74,17 +75,19 @@ class Gate:
         if (limits.total and len(self._inside) >= limits.total) or (
             limits.per_client and self._clients[client] >= limits.per_client
         ):
-            self.turned_away += 1
+            self.counters.add(Counter.CONNECTIONS_SHED)
             return None
         if limits.unsettled and len(self._unsettled) >= limits.unsettled:
             oldest = next(iter(self._unsettled))
             del self._unsettled[oldest]
-            self.evicted += 1
+            self.counters.add(Counter.CONNECTIONS_SHED)
             oldest.evict()
         ticket = Ticket(self, client)
         self._inside.add(ticket)
         self._unsettled[ticket] = None
         self._clients[client] += 1
+        self.counters.add(Counter.CONNECTIONS_ACCEPTED)
+        self.counters.add(Counter.CONNECTIONS_OPEN)
         return ticket
 
     def evict_all(self) -> None:
@@ -108,6 +111,7 @@ class Gate:
             return
         self._inside.discard(ticket)
         self._unsettled.pop(ticket, None)
+        self.counters.add(Counter.CONNECTIONS_OPEN, -1)
         self._clients[ticket.client] -= 1
         if not self._clients[ticket.client]:
             del self._clients[ticket.client]

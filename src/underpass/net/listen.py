@@ -23,6 +23,7 @@ from underpass.errors import ConfigurationError
 from underpass.net.connect import set_keepalive
 from underpass.net.gate import Gate, Ticket
 from underpass.net.transport import TransportStream
+from underpass.observe import Counter
 
 # Connections the kernel holds for us while we are busy; it caps this by net.core.somaxconn.
 BACKLOG = 4096
@@ -182,6 +183,7 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES:
+                    self._service.gate.counters.add(Counter.ACCEPT_PAUSES)
                     self._pause()
                     self._rest = self._loop.call_later(ACCEPT_REST, self.start)
                 return

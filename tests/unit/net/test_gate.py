@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from underpass.net.gate import Gate, GateLimits, Ticket
+from underpass.observe import Counter, Counters
 
 
 def admit(gate: Gate, client: str) -> Ticket:
@@ -21,7 +22,7 @@ def test_total_turns_the_newcomer_away_until_one_leaves() -> None:
     gate = Gate(GateLimits(total=2))
     first, _ = admit(gate, "192.0.2.1"), admit(gate, "192.0.2.2")
     assert gate.admit("192.0.2.3") is None
-    assert gate.turned_away == 1
+    assert gate.counters.value(Counter.CONNECTIONS_SHED) == 1
     first.leave()
     first.leave()
     assert gate.admit("192.0.2.3") is not None
@@ -48,7 +49,7 @@ def test_oldest_unsettled_makes_room_for_the_newcomer() -> None:
     admit(gate, "192.0.2.3")
     admit(gate, "192.0.2.4")
     assert ended == ["drip"]
-    assert gate.evicted == 1
+    assert gate.counters.value(Counter.CONNECTIONS_SHED) == 1
     # Evicted is not yet gone: the place is given back when its task has ended.
     assert len(gate) == 4
     drip.leave()
@@ -69,3 +70,16 @@ def test_evict_all_ends_everyone_inside() -> None:
         ticket.on_evict(lambda client=client: ended.append(client))  # type: ignore[misc]
     gate.evict_all()
     assert sorted(ended) == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_who_comes_is_inside_and_is_turned_away_is_counted() -> None:
+    counters = Counters()
+    gate = Gate(GateLimits(total=2), counters)
+    first = admit(gate, "192.0.2.1")
+    admit(gate, "192.0.2.1")
+    assert gate.admit("192.0.2.1") is None
+    first.leave()
+    first.leave()
+    assert counters.value(Counter.CONNECTIONS_ACCEPTED) == 2
+    assert counters.value(Counter.CONNECTIONS_OPEN) == 1
+    assert counters.value(Counter.CONNECTIONS_SHED) == 1

@@ -18,6 +18,7 @@ from underpass.errors import ConfigurationError
 from underpass.net.gate import Gate, GateLimits, Ticket
 from underpass.net.listen import Listener, Service, bind, listening_on
 from underpass.net.transport import TransportStream
+from underpass.observe import Counter
 
 LOOPBACK = ListenAddress("127.0.0.1", 0)
 
@@ -124,12 +125,14 @@ class OutOfFiles(socket.socket):
 async def test_out_of_files_rests_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("underpass.net.listen.ACCEPT_REST", 0.01)
     [bound] = bind(LOOPBACK)
+    gate = Gate(GateLimits())
     sock = OutOfFiles(bound.family, bound.type, fileno=bound.detach())
     async with asyncio.TaskGroup() as tasks:
-        listener = Listener([sock], Service(echo, Gate(GateLimits())), tasks)
+        listener = Listener([sock], Service(echo, gate), tasks)
         listener.start()
         assert await ask(sock.getsockname(), b"hello") == b"hello"
         assert sock.failures == 0
+        assert gate.counters.value(Counter.ACCEPT_PAUSES) == 1
         listener.stop()
 
 
