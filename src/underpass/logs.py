@@ -134,10 +134,12 @@ def access_json(record: AccessRecord, at: str) -> str:
 
 
 def diagnostic_text(level: str, logger: str, message: str, at: str) -> str:
+    """A diagnostic as a line for people, without its end; what came from outside is escaped."""
     return f"{at} {level} {escape(logger)}: {escape(message, spaces=True)}"
 
 
 def diagnostic_json(level: str, logger: str, message: str, at: str) -> str:
+    """The same as a JSON object on one line."""
     return (
         f'{{"time":"{at}","kind":"diagnostic","level":{quoted(level.lower())},'
         f'"logger":{quoted(logger)},"message":{quoted(message)}}}'

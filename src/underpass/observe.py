@@ -137,6 +137,7 @@ class Counters:
         self.slots = slots
 
     def add(self, counter: Counter, amount: int = 1) -> None:
+        """Add `amount` to one counter; a gauge takes negative ones too."""
         self.slots[counter] += amount
 
     def refused(self, failure: Failure) -> None:
@@ -151,6 +152,7 @@ class Counters:
         self.slots[first + _BUCKETS] += round(seconds * _MICROSECONDS)
 
     def value(self, counter: Counter) -> int:
+        """What one counter stands at."""
         return self.slots[counter]
 
     def reset_gauges(self) -> None:
@@ -159,6 +161,7 @@ class Counters:
             self.slots[gauge] = 0
 
     def snapshot(self) -> Snapshot:
+        """All of this process's counters at this moment."""
         return Snapshot.read([self.slots])
 
 

@@ -106,6 +106,7 @@ class SqliteUserStore:
             raise UserError(f"{self._path}: {error}") from error
 
     def version(self) -> object:
+        """Something that differs after every change. Raises `UserError`."""
         # SQLite counts its changes in the file; reading that would take a lock, stat does not.
         try:
             status = self._path.stat()
@@ -114,12 +115,14 @@ class SqliteUserStore:
         return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def user(self, name: str) -> User | None:
+        """The user with this name. Raises `UserError` where the store can't be read."""
         with self._opened() as database:
             query = "SELECT name, password, rules FROM users WHERE name = ?"
             row = database.execute(query, (name,)).fetchone()
         return _user(row)
 
     def user_of_token(self, token: str) -> User | None:
+        """The user that this token was issued to. Raises as `user` does."""
         with self._opened() as database:
             query = (
                 "SELECT users.name, password, rules FROM users JOIN tokens USING (name)"

@@ -39,6 +39,7 @@ class Conversation:
         self._inbound = MessageStream(stream, RequestReader(state.options.head))
         self._forwarding = Forwarding(state, self._inbound, ticket.client)
         self._waiting: asyncio.Timeout | None = None
+        self._exchange: Exchange | None = None
 
     async def run(self) -> None:
         """Serve until the client ends, breaks the protocol or is refused for good."""
@@ -54,6 +55,17 @@ class Conversation:
             self._stream.abort()
         finally:
             self._forwarding.end()
+        await self._stream.close()
+
+    async def fail(self) -> None:
+        """End after a bug of ours: with 500 where no answer has begun, else with a cut."""
+        if self._exchange is None:
+            self._stream.abort()
+            return
+        try:
+            await self._refuse(self._exchange, Refusal(Failure.INTERNAL), close=True)
+        except StreamError:
+            self._stream.abort()
         await self._stream.close()
 
     def _begin_next(self) -> None:
@@ -103,7 +115,7 @@ class Conversation:
 
     async def _serve(self, head: RequestHead) -> bool:
         """Serve one request; return whether the conversation goes on."""
-        exchange = Exchange(head, self._ticket.client)
+        self._exchange = exchange = Exchange(head, self._ticket.client)
         framing = self._inbound.reader.framing
         exchange.body_unread = framing.kind is not BodyKind.NONE
         try:
@@ -120,6 +132,10 @@ class Conversation:
             return await self._refuse(exchange, refusal)
         except StreamError as error:
             exchange.reason = str(error)
+            raise
+        except Exception:
+            exchange.reason = Failure.INTERNAL.phrase
+            exchange.status = exchange.status or Failure.INTERNAL.status
             raise
         finally:
             self._state.observer.access(exchange.record())

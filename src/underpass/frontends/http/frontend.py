@@ -43,7 +43,7 @@ class HttpFrontEnd:
         except Exception:
             # The one broad catch of this task: a bug ends this client's stream, nobody else's.
             logger.exception("the conversation with %s failed", ticket.client)
-            stream.abort()
+            await conversation.fail()
         finally:
             self._conversations.discard(conversation)
 
