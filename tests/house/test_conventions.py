@@ -1,0 +1,136 @@
+"""What a reader may rely on in every module: names, docstrings, tests, tasks with owners."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from tests.house.source import MODULES, UNIT_TESTS, Module
+from underpass.errors import Failure
+
+# Names that say nothing of what is inside.
+EMPTY_NAMES = {"util", "utils", "common", "helper", "helpers", "misc"}
+
+# Modules still without a test file of their own; it only ever gets shorter.
+STILL_UNTESTED = {
+    "frontends/http/test_authentication.py",
+    "frontends/http/test_exchange.py",
+    "frontends/http/test_frontend.py",
+    "frontends/http/test_message_stream.py",
+    "frontends/http/test_own.py",
+    "frontends/http/test_pool.py",
+    "frontends/http/test_response.py",
+    "frontends/http/test_state.py",
+    "frontends/http/test_upload.py",
+    "net/test_connect.py",
+    "net/test_resolve.py",
+    "net/test_stream.py",
+    "net/test_tls.py",
+    "outbound/test_direct.py",
+    "outbound/test_guard.py",
+    "outbound/test_happy_eyeballs.py",
+    "outbound/test_own_listeners.py",
+    "outbound/test_upstream.py",
+    "protocol/http/test_credentials.py",
+    "protocol/http/test_digest.py",
+    "protocol/http/test_message.py",
+    "protocol/http/test_proxy_status.py",
+    "protocol/http/test_refusal.py",
+    "protocol/http/test_rules.py",
+    "protocol/http/test_target.py",
+    "server/test_passwords.py",
+    "server/test_penalty.py",
+    "server/test_user_commands.py",
+    "server/test_user_store.py",
+    "server/test_users.py",
+    "test_announce.py",
+    "test_app.py",
+    "test_errors.py",
+    "test_proxy.py",
+}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    parts = {part for name in MODULES for part in name.split(".")}
+    assert parts & EMPTY_NAMES == set()
+
+
+def _test_file(module: Module) -> str:
+    folder, slash, file = module.place.rpartition("/")
+    return f"{folder}{slash}test_{file}"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        _test_file(module)
+        for module in MODULES.values()
+        if not module.is_package and module.name != "underpass.__main__"
+    ],
+)
+def test_each_module_has_a_test_file_of_its_own(place: str) -> None:
+    assert (UNIT_TESTS / place).is_file() or place in STILL_UNTESTED
+
+
+def _undocumented(module: ModuleType) -> Iterator[str]:
+    for name, value in _public(vars(module), module):
+        if not inspect.getdoc(value):
+            yield name
+        if inspect.isclass(value):
+            members = _public(vars(value), module)
+            # `getdoc` on the class's attribute finds the text of the method it overrides.
+            yield from (f"{name}.{m}" for m, _ in members if not inspect.getdoc(getattr(value, m)))
+
+
+def _public(names: object, module: ModuleType) -> Iterator[tuple[str, object]]:
+    assert hasattr(names, "items")
+    for name, value in names.items():
+        documented = inspect.isfunction(value) or inspect.isclass(value)
+        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        documented = documented or inspect.isfunction(inner)
+        home = getattr(inner, "__module__", None)
+        if documented and not name.startswith("_") and home == module.__name__:
+            yield name, value
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_documented(name: str) -> None:
+    if name == "underpass.__main__":
+        assert ast.get_docstring(MODULES[name].tree)
+        return
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert list(_undocumented(module)) == []
+
+
+def _calls(module: Module, names: set[str]) -> Iterator[ast.Attribute]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr in names:
+            yield node
+
+
+def test_every_task_has_an_owner() -> None:
+    """Tasks are made by a task group, which waits for them: `tasks`, or `workers`."""
+    ownerless = [
+        f"{module.place}:{node.lineno} {ast.unparse(node)}"
+        for module in MODULES.values()
+        for node in _calls(module, {"create_task", "ensure_future"})
+        if not ast.unparse(node.value).endswith(("tasks", "workers"))
+    ]
+    assert ownerless == []
+
+
+def test_every_failure_is_used() -> None:
+    used = {
+        node.attr
+        for module in MODULES.values()
+        if module.name != "underpass.errors"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Failure"
+    }
+    assert {failure.name for failure in Failure} - used == set()
