@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := src tests bench scripts
+CODE := src tests bench scripts examples
 SECONDS ?= 60
 
 .PHONY: setup demo test unit lint fmt types cov fuzz peers bench clean

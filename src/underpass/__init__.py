@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from underpass.access import Effect, Policy, Principal, Rule
     from underpass.address import Address, ListenAddress
     from underpass.errors import ConfigurationError, DialError, Failure, UnderpassError
+    from underpass.frontends.http import Authenticator, Throttled
     from underpass.observe import AccessRecord, Counter, Counters, Observer
-    from underpass.options import Limits, ProxyOptions
+    from underpass.options import Limits, ProxyOptions, Via
+    from underpass.protocol.http.credentials import Basic, Bearer
     from underpass.proxy import Parts, Proxy
 
 __all__ = [
     "AccessRecord",
     "Address",
+    "Authenticator",
+    "Basic",
+    "Bearer",
     "ConfigurationError",
     "Counter",
     "Counters",
@@ -41,15 +46,19 @@ __all__ = [
     "Proxy",
     "ProxyOptions",
     "Rule",
+    "Throttled",
     "UnderpassError",
+    "Via",
 ]
 
 _HOMES = {
     "access": ("Effect", "Policy", "Principal", "Rule"),
     "address": ("Address", "ListenAddress"),
     "errors": ("ConfigurationError", "DialError", "Failure", "UnderpassError"),
+    "frontends.http": ("Authenticator", "Throttled"),
     "observe": ("AccessRecord", "Counter", "Counters", "Observer"),
-    "options": ("Limits", "ProxyOptions"),
+    "options": ("Limits", "ProxyOptions", "Via"),
+    "protocol.http.credentials": ("Basic", "Bearer"),
     "proxy": ("Parts", "Proxy"),
 }
 
