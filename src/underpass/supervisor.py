@@ -231,7 +231,7 @@ class Supervisor:
 
     def _spawn(self, slot: int, ready: int) -> subprocess.Popen[bytes]:
         sockets = [sock.fileno() for sock in self.estate.sockets[slot]]
-        inherited = bequeath(sockets, self.estate.counters_fd, slot, ready)
+        inherited = bequeath(sockets, self.estate.counters_fd, slot, ready, self.metrics)
         # Not asyncio's: its signals and its waiting fight over who learns the exit code.
         return subprocess.Popen(
             self.command,
@@ -272,9 +272,10 @@ class Supervisor:
 
     def _stop(self, number: signal.Signals) -> None:
         """Let the workers drain; the second time, end at once."""
+        if number is signal.SIGINT:
+            self.exit_code = 130
         if not self.stopping.is_set():
             self.stopping.set()
-            self.exit_code = 130 if number is signal.SIGINT else self.exit_code
             # Before the workers close theirs: a queue that nobody serves would hold clients.
             self.estate.close_sockets()
         for place in self.places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.origins.authority import Authority
+from tests.origins.echo import echo_origin
 from tests.origins.http import Handler, HttpOrigin, http_origin
 from tests.origins.pattern import pattern, pattern_hash
 from tests.origins.recording import RecordingOrigin, recording_origin
@@ -17,6 +18,7 @@ __all__ = [
     "LoopThread",
     "RecordingOrigin",
     "Visit",
+    "echo_origin",
     "http_origin",
     "loop_thread",
     "pattern",
