@@ -31,24 +31,25 @@ _COLUMNS = 11
 # Right-to-left letters and every explicit bidi control: they would reorder what stands beside them.
 _TURNS_TEXT = {"R", "AL", "AN", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI", "PDF", "PDI"}
 
+# What a sentence for people may hold.
+_PROSE = " '\"`"
+
 Format = Literal["text", "json"]
 
 
-def escape(text: str, *, spaces: bool = False) -> str:
+def escape(text: str, *, kept: str = "") -> str:
     r"""Make `text` safe inside one line: ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN`` for what is not.
 
     Not safe are control and format characters, separators, surrogates, bidi and right-to-left
-    characters, quotes and backslashes; spaces too, unless `spaces`.
+    characters, spaces, quotes and backslashes, but for those in `kept`.
     """
-    return "".join(c if _is_safe(c, spaces) else _escaped(c) for c in text)
+    return "".join(c if c in kept or _is_safe(c) else _escaped(c) for c in text)
 
 
-def _is_safe(character: str, spaces: bool) -> bool:
-    if character == " ":
-        return spaces
+def _is_safe(character: str) -> bool:
     return (
         character.isprintable()
-        and character not in "\"'\\`"
+        and character not in " \"'\\`"
         and (character.isascii() or unicodedata.bidirectional(character) not in _TURNS_TEXT)
     )
 
@@ -114,7 +115,7 @@ def access_text(record: AccessRecord, at: str) -> str:
     return (
         f"{at} {method} {address} {record.status} {user} {client} "
         f"{_size(record.sent)} up {_size(record.received)} down {record.seconds:.3f}s "
-        f"{escape(record.reason, spaces=True)}"
+        f"{escape(record.reason, kept=' ')}"
     )
 
 
@@ -135,7 +136,8 @@ def access_json(record: AccessRecord, at: str) -> str:
 
 def diagnostic_text(level: str, logger: str, message: str, at: str) -> str:
     """A diagnostic as a line for people, without its end; what came from outside is escaped."""
-    return f"{at} {level} {escape(logger)}: {escape(message, spaces=True)}"
+    # A sentence quotes what is wrong, and no column comes after it.
+    return f"{at} {level} {escape(logger)}: {escape(message, kept=_PROSE)}"
 
 
 def diagnostic_json(level: str, logger: str, message: str, at: str) -> str:

@@ -121,11 +121,19 @@ def test_access_json_holds_exact_values() -> None:
 def test_text_lines_hold_nothing_dangerous(text: str) -> None:
     for line in (
         access_text(with_text(text), AT),
-        diagnostic_text("INFO", text, text, AT),
+        diagnostic_text("INFO", text, "a sentence", AT),
     ):
         assert line.isprintable()
         assert text not in line
         assert not re.search("[\"'`\u05d0]", line)
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_diagnostic_text_is_one_line_that_keeps_the_quotes_of_a_sentence(text: str) -> None:
+    line = diagnostic_text("INFO", "underpass", f"{text} isn't `it`", AT)
+    assert line.isprintable()
+    assert line.endswith(" isn't `it`")
+    assert (text in line) == (text in {'quo"te', "quo'te", "ti`ck"})
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
