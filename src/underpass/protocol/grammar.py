@@ -31,15 +31,18 @@ class EndOfData(Exception):  # noqa: N818
 class Buffer:
     """Bytes that have come and were not yet parsed."""
 
-    __slots__ = ("_data", "ended")
+    __slots__ = ("_at", "_data", "ended")
 
     def __init__(self) -> None:
         # One piece of bytes is kept as it is: most often it is all there is, and passed through.
         self._data: bytes | bytearray = b""
+        # What stands before this place was taken. It is dropped when more comes, and not at each
+        # take: a body of one-byte chunks would have the rest of the piece copied for each.
+        self._at = 0
         self.ended = False
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._data) - self._at
 
     def feed(self, data: bytes) -> None:
         """Add bytes at the end."""
@@ -48,6 +51,8 @@ class Buffer:
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
+        del self._data[: self._at]
+        self._at = 0
         self._data += data
 
     def end(self) -> None:
@@ -56,36 +61,33 @@ class Buffer:
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """The place of `needle` at or after `start`, or -1."""
-        return self._data.find(needle, start)
+        return max(self._data.find(needle, self._at + start) - self._at, -1)
 
-    def peek(self, start: int = 0) -> bytes | bytearray:
-        """What is there from `start`; not to be kept."""
-        return self._data[start:] if start else self._data
+    def peek(self) -> bytes | bytearray:
+        """What is there; not to be kept."""
+        return self._data[self._at :] if self._at else self._data
 
     def take(self, size: int) -> bytes:
         """Remove and return the first `size` bytes, or all there are if that is fewer."""
-        data = self._data
-        if size >= len(data):
-            self._data = b""
-            return bytes(data)
-        taken = bytes(data[:size])
-        if isinstance(data, bytearray):
-            del data[:size]
+        start, end = self._at, self._at + size
+        taken = bytes(self._data[start:end])
+        if end < len(self._data):
+            self._at = end
         else:
-            self._data = data[size:]
+            self._data, self._at = b"", 0
         return taken
 
     def more(self) -> Parser[None]:
         """Wait until more bytes have come. Raises `EndOfData` when none will."""
-        before = len(self._data)
-        while len(self._data) == before:
+        before = len(self)
+        while len(self) == before:
             if self.ended:
                 raise EndOfData
             yield NEED_DATA
 
     def read_exact(self, size: int) -> Parser[bytes]:
         """Read `size` bytes."""
-        while len(self._data) < size:
+        while len(self) < size:
             yield from self.more()
         return self.take(size)
 
@@ -93,9 +95,10 @@ class Buffer:
         """Read up to and without CRLF; None when `limit` bytes hold none."""
         searched = 0
         while (at := self.find(b"\r\n", searched)) < 0:
-            if len(self._data) > limit:
+            # The CR of a line that is just short enough may be there without its LF.
+            if len(self) > limit + 1:
                 return None
-            searched = max(0, len(self._data) - 1)
+            searched = max(0, len(self) - 1)
             yield from self.more()
         if at > limit:
             return None
