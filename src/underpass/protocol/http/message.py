@@ -230,15 +230,15 @@ class RequestReader(MessageReader):
                 self._check_first()
                 yield from _signals(self._buffer.more())
             if self._buffer.peek()[:2] != b"\r\n":
-                break
+                return
             self._buffer.take(2)
-        self._check_first()
 
     def _check_first(self) -> None:
         if len(self._buffer) and not _FIRST_OF_REQUEST.match(self._buffer.peek()):
             raise RemoteProtocolError("not an HTTP request")
 
     def _check_incomplete(self, searched: int, too_large: Failure) -> None:
+        self._check_first()
         longest = self._limits.target + METHOD_BYTES + len(b"  HTTP/1.1\r\n")
         if len(self._buffer) > longest and self._buffer.find(b"\r\n") < 0:
             raise RemoteProtocolError("request line too long", Failure.TARGET_TOO_LONG)
