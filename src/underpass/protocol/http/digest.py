@@ -8,11 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from underpass.errors import RemoteProtocolError
+from underpass.errors import Failure, RemoteProtocolError
+from underpass.protocol.http.fields import TOKEN
 
 # Best first. Both are in every Digest proxy: squid knows MD5 alone.
 _ALGORITHMS = {"sha-256": hashlib.sha256, "md5": hashlib.md5}
-_SCHEME = re.compile(rb"[ ,]*([A-Za-z0-9]+)(?: +|$)")
+# A scheme alone, with a token68 (which none that we answer has), or with parameters to follow.
+_SCHEME = re.compile(
+    rb"[ ,]*(%s)(?: +[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))|[ \t]*(?=,)| +|$)" % TOKEN
+)
+# Bytes that are not UTF-8 are said back, and hashed, as they came.
+_AS_THEY_CAME = "surrogateescape"
 _PARAMETER = re.compile(
     rb"[ ,]*([A-Za-z0-9*_-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))[ \t]*(?:,|$)"
 )
@@ -50,7 +56,7 @@ class Challenge:
 def parse_challenges(values: Sequence[bytes]) -> list[Challenge]:
     """Parse the values of Proxy-Authenticate; several challenges may share one field.
 
-    Raises `RemoteProtocolError` for what is no list of challenges.
+    Raises `RemoteProtocolError` (UPSTREAM_PROTOCOL) for what is no list of challenges.
     """
     return [challenge for value in values for challenge in _parse(value)]
 
@@ -63,12 +69,12 @@ def _parse(value: bytes) -> list[Challenge]:
         if parameter is not None:
             name, quoted, token = parameter.groups()
             text = re.sub(rb"\\(.)", rb"\1", quoted) if quoted is not None else token
-            found[-1].parameters[name.decode("ascii").lower()] = text.decode("latin-1")
+            found[-1].parameters[name.decode("ascii").lower()] = text.decode("utf-8", _AS_THEY_CAME)
             at = parameter.end()
             continue
         scheme = _SCHEME.match(value, at)
         if scheme is None:
-            raise RemoteProtocolError("malformed challenge")
+            raise RemoteProtocolError("malformed challenge", Failure.UPSTREAM_PROTOCOL)
         found.append(Challenge(scheme[1].decode("ascii").lower(), {}))
         at = scheme.end()
     return found
@@ -85,8 +91,10 @@ class Answerer:
     def take(self, challenges: Sequence[Challenge]) -> Challenge | None:
         """Choose the best challenge that can be answered, and answer it from now on."""
         ranked = [(rank, c) for c in challenges if (rank := _rank(c)) is not None]
-        self._uses = 0
+        before = self._challenge
         self._challenge = min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+        if _nonce(before) != _nonce(self._challenge):
+            self._uses = 0
         return self._challenge
 
     def answer(self, request: Request, cnonce: str) -> bytes | None:
@@ -98,6 +106,10 @@ class Answerer:
             return b"Basic " + base64.b64encode(login.encode("utf-8"))
         self._uses += 1
         return _digest(self._challenge.parameters, self._login, request, (cnonce, self._uses))
+
+
+def _nonce(challenge: Challenge | None) -> str | None:
+    return challenge.parameters.get("nonce") if challenge is not None else None
 
 
 def _rank(challenge: Challenge) -> int | None:
@@ -130,7 +142,7 @@ def _digest(
     cnonce, count = use
 
     def hashed(*parts: str) -> str:
-        return _ALGORITHMS[algorithm](":".join(parts).encode("utf-8")).hexdigest()
+        return _ALGORITHMS[algorithm](":".join(parts).encode("utf-8", _AS_THEY_CAME)).hexdigest()
 
     secret = hashed(login.user, realm, login.password)
     if is_session:
@@ -149,7 +161,7 @@ def _digest(
         fields["opaque"] = parameters["opaque"]
     quoted = [f'{name}="{_escape(value)}"' for name, value in fields.items()]
     text = ", ".join([*quoted, *(f"{name}={value}" for name, value in bare.items())])
-    return b"Digest " + text.encode("utf-8")
+    return b"Digest " + text.encode("utf-8", _AS_THEY_CAME)
 
 
 def _escape(text: str) -> str:
