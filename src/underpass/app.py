@@ -87,7 +87,9 @@ class Process:
         """Serve until told to stop, drain, and return the exit code."""
         sockets = self.inheritance.sockets if self.inheritance else None
         proxy = Proxy(options, Parts(observer=self.observer, sockets=sockets))
-        async with proxy, self._metrics(options):
+        if self.inheritance is not None:
+            proxy.protect(self.inheritance.beside)
+        async with proxy, self._metrics(proxy, options):
             with self._signals(proxy):
                 self._tell_ready(proxy, options)
                 await self.stopping.wait()
@@ -113,7 +115,7 @@ class Process:
             ended.cancel()
 
     @contextlib.asynccontextmanager
-    async def _metrics(self, options: ProxyOptions) -> AsyncIterator[None]:
+    async def _metrics(self, proxy: Proxy, options: ProxyOptions) -> AsyncIterator[None]:
         if options.metrics is None or self.inheritance is not None:
             yield
             return
@@ -123,7 +125,9 @@ class Process:
             return not self.stopping.is_set()
 
         server = MetricsServer(self.observer.counters.snapshot, is_healthy)
-        for address in await server.start(options.metrics):
+        bound = await server.start(options.metrics)
+        proxy.protect(bound)
+        for address in bound:
             logger.info("metrics at http://%s/metrics", address)
         try:
             yield

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from socket import socket
 from types import TracebackType
@@ -68,12 +68,12 @@ class Proxy:
         self._options = options
         self._parts = parts or Parts()
         self.observer = self._parts.observer or Observer()
-        self._gate = Gate(_gate_limits(options.limits))
+        self._gate = Gate(_gate_limits(options.limits), self.observer.counters)
         self._own = OwnListeners()
         self._tls = _tls_context(options)
         self._guard = self._make_guard(options)
         self._front_end = HttpFrontEnd(
-            self._guard.dial_as,
+            self._guard,
             self.observer,
             _front_end_options(options),
             self._authenticator(options),
@@ -96,9 +96,7 @@ class Proxy:
     async def __aenter__(self) -> Proxy:
         sockets = list(self._parts.sockets or self._bind())
         self._addresses = tuple(listening_on(sock) for sock in sockets)
-        for address in self._addresses:
-            if address.host is not None:
-                self._own.add(address.host, address.port)
+        self.protect(self._addresses)
         tasks = await self._tasks.__aenter__()
         service = Service(
             self._front_end.serve, self._gate, self._tls, _shed_answer(self._options.identity)
@@ -131,6 +129,16 @@ class Proxy:
         self.end()
         # Without the error: it is the caller's own, and goes on as it is.
         await self._tasks.__aexit__(None, None, None)
+
+    def protect(self, listeners: Iterable[ListenAddress]) -> None:
+        """Keep clients from `listeners` too: ours beside the proxy, such as that of metrics.
+
+        The addresses are literal, as they are bound. It holds whatever policy allows, and after a
+        reload.
+        """
+        for address in listeners:
+            if address.host is not None:
+                self._own.add(address.host, address.port)
 
     def stop_accepting(self) -> None:
         """Close the listeners, and let clients go that wait between two requests."""
@@ -168,7 +176,7 @@ class Proxy:
         self._gate.limits = _gate_limits(options.limits)
         self._guard = guard
         front_end = _front_end_options(options, self._front_end.state.options.pseudonym)
-        self._front_end.replace(guard.dial_as, front_end, authenticator)
+        self._front_end.replace(guard, front_end, authenticator)
         return unfollowed
 
     def _make_guard(self, options: ProxyOptions) -> Guard:
@@ -176,7 +184,7 @@ class Proxy:
         direct = Direct(Resolver(limits.dns_timeout), DirectOptions(limits.connect_timeout))
         outbound = Upstream.from_url(options.via.url, direct) if options.via else direct
         policy = self._parts.policy or Policy(options.rules)
-        return Guard(policy, outbound, self._own)
+        return Guard(policy, outbound, self._own, self.observer.counters)
 
     def _authenticator(self, options: ProxyOptions) -> Authenticator | None:
         if self._parts.authenticator is not None or options.auth == "none":

@@ -1,6 +1,7 @@
 """What a worker process inherits from its supervisor, and how that is handed over.
 
-File descriptors go by number in a private environment variable; nothing in argv.
+File descriptors go by number, with a few addresses, in a private environment variable; nothing in
+argv.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import json
 import mmap
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
 from underpass.observe import SLOT_BYTES, SLOTS
 
@@ -24,21 +26,26 @@ class WorkerInheritance:
 
     `counters` is for `Counters`. `ready_fd` is one end of a socket: write one byte when accepting
     (`ready`); reading its end means that the supervisor is gone, and so should the worker.
+    `beside` is where the supervisor itself listens, which no client may reach through a worker.
     """
 
     sockets: list[socket.socket]
     counters: memoryview
     slot: int
     ready_fd: int
+    beside: tuple[ListenAddress, ...] = ()
 
     def ready(self) -> None:
         """Tell the supervisor that this worker accepts. `OSError` if there is none any more."""
         os.write(self.ready_fd, b"+")
 
 
-def bequeath(sockets: list[int], counters: int, slot: int, ready: int) -> str:
-    """The value of `VARIABLE` that hands over these descriptors."""
-    return json.dumps({"sockets": sockets, "counters": counters, "slot": slot, "ready": ready})
+def bequeath(
+    sockets: list[int], counters: int, slot: int, ready: int, beside: Sequence[ListenAddress] = ()
+) -> str:
+    """The value of `VARIABLE` that hands over these descriptors and addresses."""
+    descriptors = {"sockets": sockets, "counters": counters, "ready": ready}
+    return json.dumps({**descriptors, "slot": slot, "beside": [str(one) for one in beside]})
 
 
 def inherit(environ: MutableMapping[str, str]) -> WorkerInheritance | None:
@@ -58,6 +65,7 @@ def inherit(environ: MutableMapping[str, str]) -> WorkerInheritance | None:
             counters=shared[slot * SLOTS : (slot + 1) * SLOTS],
             slot=slot,
             ready_fd=int(described["ready"]),
+            beside=tuple(ListenAddress.parse(text) for text in described["beside"]),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise ConfigurationError(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from underpass.access import Decision, Policy, Principal
 from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure, Forbidden
+from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial, Stream
+from underpass.observe import Counter, Counters, Histogram
 from underpass.outbound.direct import Direct
 from underpass.outbound.own_listeners import OwnListeners
 from underpass.outbound.upstream import Upstream
+from underpass.outbound.upstream_route import UpstreamRoute
 
 
 class Guard:
@@ -24,10 +29,17 @@ class Guard:
     the upstream proxy's to enforce.
     """
 
-    def __init__(self, policy: Policy, outbound: Direct | Upstream, own: OwnListeners) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        outbound: Direct | Upstream,
+        own: OwnListeners,
+        counters: Counters | None = None,
+    ) -> None:
         self.policy = policy
         self._outbound = outbound
         self._own = own
+        self._counters = counters or Counters()
 
     def dial_as(self, principal: Principal) -> Dial:
         """The dial of `principal`."""
@@ -37,41 +49,78 @@ class Guard:
 
         return dial
 
+    def route_for(self, principal: Principal, address: Address) -> Route:
+        """How one plain request of `principal` to `address` leaves.
+
+        Raises `Forbidden` where policy denies it; what a name leads to is asked when it is dialled.
+        """
+        self._check(principal, address)
+        upstream = self._outbound
+        if not isinstance(upstream, Upstream) or not upstream.forwards:
+            return StreamRoute(self.dial_as(principal), address)
+
+        async def reach() -> Stream:
+            with self._counted():
+                return await upstream.reach()
+
+        return UpstreamRoute(reach, upstream.login())
+
     async def dial(self, principal: Principal, address: Address) -> Stream:
         """Open a stream to `address` for `principal`.
 
         Raises `Forbidden` where policy denies it, and `DialError` for all else.
         """
+        self._check(principal, address)
+        with self._counted():
+            if isinstance(self._outbound, Upstream):
+                return await self._outbound.open(address)
+            candidates = await self._outbound.resolve(address)
+            permitted = self._permitted(principal, address, candidates)
+            return await self._outbound.connect(permitted, address.port)
+
+    def _check(self, principal: Principal, address: Address) -> None:
+        """Raise `Forbidden` for what can be told before a name is resolved."""
         ip = address.ip
-        if ip is None:
-            named = self.policy.allows_name(principal, address)
-            if not named:
-                raise _forbidden(address, named)
-        if isinstance(self._outbound, Upstream):
-            if ip is not None:
-                self._permitted(principal, address, (ip,))
-            return await self._outbound.open(address)
-        candidates = (ip,) if ip is not None else await self._outbound.resolve(address)
-        permitted = self._permitted(principal, address, candidates)
-        return await self._outbound.connect(permitted, address.port)
+        if ip is not None:
+            self._permitted(principal, address, (ip,))
+            return
+        named = self.policy.allows_name(principal, address)
+        if not named:
+            raise _forbidden(address, named)
 
     def _permitted(
         self, principal: Principal, address: Address, candidates: Sequence[IPAddress]
     ) -> list[IPAddress]:
-        """Those of `candidates` that may be dialled. Raises where none may."""
+        """Those of `candidates` that may be dialled. Raises `Forbidden` where none may."""
         permitted: list[IPAddress] = []
-        refusal: DialError | None = None
+        refusal: Forbidden | None = None
         for ip in candidates:
             decision = self.policy.allows(principal, address, ip)
             if not decision:
                 refusal = refusal or _forbidden(address, decision)
             elif self._own.owns(ip, address.port):
-                refusal = refusal or DialError(Failure.LOOP, f"{address} is this proxy itself")
+                refusal = refusal or Forbidden(Failure.LOOP, f"{address} is this proxy itself")
             else:
                 permitted.append(ip)
         if not permitted and refusal is not None:
             raise refusal
         return permitted
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count and time one dial; one that policy forbids is none, it is refused."""
+        now = asyncio.get_running_loop().time
+        started = now()
+        try:
+            yield
+        except Forbidden:
+            raise
+        except DialError:
+            self._counters.add(Counter.DIALS)
+            self._counters.add(Counter.DIAL_FAILURES)
+            raise
+        self._counters.add(Counter.DIALS)
+        self._counters.took(Histogram.DIAL_SECONDS, now() - started)
 
 
 def _forbidden(address: Address, decision: Decision) -> Forbidden:

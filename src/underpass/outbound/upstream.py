@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import ssl
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import truststore
@@ -18,8 +17,9 @@ from underpass.net.connect import connect_tls
 from underpass.net.stream import Stream
 from underpass.net.transport import TransportStream
 from underpass.outbound.direct import Direct
+from underpass.outbound.login import LoginTries, refused
 from underpass.protocol.grammar import Buffer, EndOfData, Need
-from underpass.protocol.http.digest import Answerer, Login, Request, parse_challenges
+from underpass.protocol.http.digest import Answerer, Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
 from underpass.protocol.http.message import EndOfMessage, ResponseReader, Signal
@@ -28,11 +28,6 @@ from underpass.protocol.socks import connect_through
 
 # From the first byte to the proxy to its answer, its own dial included.
 UPSTREAM_SECONDS = 30.0
-
-# A login is tried this often before we give up: more could lock an account.
-MAX_REFUSALS = 2
-
-AUTHENTICATION_REQUIRED = 407
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +74,37 @@ class Upstream:
         """The same from a URL. Raises `ValueError`."""
         return cls(UpstreamProxy.parse(url), direct)
 
+    @property
+    def forwards(self) -> bool:
+        """Whether the proxy takes plain requests too, in absolute-form: an HTTP proxy does."""
+        return self._proxy.scheme != "socks5"
+
+    def login(self) -> LoginTries:
+        """The login for one request to the proxy."""
+        return LoginTries(self._answerer)
+
+    async def reach(self) -> Stream:
+        """Open a stream to the proxy itself, for plain requests. Raises `DialError`."""
+        async with self._in_time():
+            return await self._reach()
+
     async def open(self, address: Address) -> Stream:
         """Open a stream to `address` through the proxy. Raises `DialError`."""
+        async with self._in_time():
+            if self._proxy.scheme == "socks5":
+                return await self._open_socks(address)
+            return await self._open_http(address)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(UPSTREAM_SECONDS):
-                if self._proxy.scheme == "socks5":
-                    return await self._open_socks(address)
-                return await self._open_http(address)
+                yield
         except TimeoutError:
             details = f"the upstream proxy {self._proxy.address} does not answer"
             raise DialError(Failure.CONNECTION_TIMEOUT, details) from None
 
     async def _reach(self) -> Stream:
-        """A stream to the proxy itself."""
         where = self._proxy.address
         try:
             candidates = await self._direct.resolve(where)
@@ -106,45 +119,26 @@ class Upstream:
         return await connect_tls(stream, self._context, where.host, UPSTREAM_SECONDS)
 
     async def _open_http(self, address: Address) -> Stream:
+        target = str(address).encode("ascii")
+        request = RequestHead(b"CONNECT", target, HTTP_11, Fields([(b"Host", target)]))
+        login = self.login()
         stream: Stream | None = None
-        for attempt in range(MAX_REFUSALS + 1):
+        while True:
             stream = stream or await self._reach()
             with _freeing(stream):
-                head, reader = await self._ask(stream, address)
+                await stream.send(serialise_request(login.addressed(request)))
+                reader = ResponseReader()
+                reader.expect(b"CONNECT")
+                head = await _final_head(stream, reader)
                 if head.status // 100 == 2:
                     stream.unread(reader.release())
                     return stream
-                if attempt == MAX_REFUSALS or not self._can_answer(head):
-                    raise _refused(head)
+                # Ends the loop: the login counts its tries.
+                if not login.must_repeat(head):
+                    raise refused(head)
                 if not await _finish(stream, head, reader):
                     stream.abort()
                     stream = None
-        raise DialError(Failure.UPSTREAM_REFUSED, "the upstream proxy refused the login")
-
-    async def _ask(self, stream: Stream, address: Address) -> tuple[ResponseHead, ResponseReader]:
-        target = str(address).encode("ascii")
-        fields = Fields([(b"Host", target)])
-        if self._answerer is not None:
-            request = Request("CONNECT", str(address))
-            answer = self._answerer.answer(request, secrets.token_hex(16))
-            if answer is not None:
-                fields = fields.adding(b"Proxy-Authorization", answer)
-        await stream.send(serialise_request(RequestHead(b"CONNECT", target, HTTP_11, fields)))
-        reader = ResponseReader()
-        reader.expect(b"CONNECT")
-        while True:
-            event = await _next_event(stream, reader)
-            if not isinstance(event, ResponseHead):
-                raise RemoteProtocolError("no answer to CONNECT", Failure.UPSTREAM_REFUSED)
-            if event.status >= 200:
-                return event, reader
-
-    def _can_answer(self, head: ResponseHead) -> bool:
-        """Whether the login may be tried on this 407; a stale nonce is no refusal of it."""
-        if head.status != AUTHENTICATION_REQUIRED or self._answerer is None:
-            return False
-        challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
-        return self._answerer.take(challenges) is not None
 
     async def _open_socks(self, address: Address) -> Stream:
         stream = await self._reach()
@@ -175,6 +169,15 @@ def _freeing(stream: Stream) -> Iterator[None]:
         raise
 
 
+async def _final_head(stream: Stream, reader: ResponseReader) -> ResponseHead:
+    while True:
+        event = await _next_event(stream, reader)
+        if not isinstance(event, ResponseHead):
+            raise RemoteProtocolError("no answer to CONNECT", Failure.UPSTREAM_REFUSED)
+        if event.status >= 200:
+            return event
+
+
 async def _next_event(stream: Stream, reader: ResponseReader) -> object:
     event = reader.next_event()
     while event is Signal.NEED_DATA:
@@ -200,13 +203,7 @@ async def _finish(stream: Stream, head: ResponseHead, reader: ResponseReader) ->
     for _ in range(MAX_REFUSAL_PIECES):
         event = await _next_event(stream, reader)
         if isinstance(event, EndOfMessage):
-            return stream.is_quiet
+            return stream.is_quiet and not reader.has_buffered
         if isinstance(event, Signal):
             return False
     return False
-
-
-def _refused(head: ResponseHead) -> DialError:
-    reason = head.fields.get(b"proxy-status") or head.reason
-    details = f"the upstream proxy said {head.status} {reason.decode('latin-1')}".rstrip()
-    return DialError(Failure.UPSTREAM_REFUSED, details, parameters={"received-status": head.status})

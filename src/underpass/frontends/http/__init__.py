@@ -1,4 +1,4 @@
-"""The HTTP front end: answers CONNECT and forwards ordinary requests, whatever the dial behind it.
+"""The HTTP front end: answers CONNECT and forwards ordinary requests, whatever is behind it.
 
 - `frontend`: `HttpFrontEnd`, what a listener's streams are handed to
 - `conversation`: one client's requests in turn

@@ -155,7 +155,7 @@ class Conversation:
         observer.counters.add(Counter.REQUESTS_CONNECT)
         address = connect.connect_target(head)
         exchange.address = str(address)
-        destination = await self._state.dial_for(exchange.principal)(address)
+        destination = await self._state.outbound.dial_as(exchange.principal)(address)
         exchange.status = 200
         exchange.answered = True
         observer.counters.add(Counter.TUNNELS_OPEN)

@@ -26,6 +26,10 @@ class ServerEnded(Exception):  # noqa: N818
     """The server's stream ended before a byte of the response; never leaves the front end."""
 
 
+class SendAgain(Exception):  # noqa: N818
+    """The next proxy wants the request again, with a login; never leaves the front end."""
+
+
 def refuse(failure: Failure, details: str = "", fields: Fields | None = None) -> Refused:
     """The exception that refuses the present request."""
     return Refused(Refusal(failure, details, fields or Fields()))

@@ -7,19 +7,23 @@ response comes in, so that a server may answer early; whatever then is unread en
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
-from underpass.errors import Failure, RemoteProtocolError, StreamError
+from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http import own
-from underpass.frontends.http.exchange import Exchange, Refused, ServerEnded, refuse
+from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
 from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import PoolKey, Server
 from underpass.frontends.http.response import Responder
 from underpass.frontends.http.state import FrontEndState
-from underpass.frontends.http.upload import Upload
+from underpass.frontends.http.upload import REPEATABLE_BYTES, SentBody, Upload
+from underpass.net.route import Route
 from underpass.observe import Counter
+from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import HTTP_11, RequestHead, serialise_request
 from underpass.protocol.http.message import RequestReader, ResponseReader
+from underpass.protocol.http.refusal import Refusal
 from underpass.protocol.http.rules import (
     binds_connection,
     expects_continue,
@@ -32,6 +36,18 @@ from underpass.protocol.http.target import AbsoluteTarget, parse_absolute
 
 # Streams with an authentication of their own that one client may hold to different destinations.
 BOUND_STREAMS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One request on its way: its head in origin-form, where it goes, and its body so far."""
+
+    exchange: Exchange
+    head: RequestHead
+    target: AbsoluteTarget
+    route: Route
+    key: PoolKey
+    body: SentBody
 
 
 class Forwarding:
@@ -69,21 +85,29 @@ class Forwarding:
         forwards, head = next_max_forwards(head)
         if forwards == 0:
             return await own.answer(self._inbound, exchange, head)
-        outgoing = self._outgoing(head, target)
-        key = PoolKey(exchange.principal, self._client, target.address)
-        server = self._kept(key)
-        if server is not None:
+        errand = self._errand(exchange, head, target)
+        server = self._kept(errand.key)
+        # Ends by itself: the route counts how often a request must be sent again.
+        while True:
+            is_fresh = server is None
+            server = server or await self._open(errand.route)
             try:
-                return await self._exchange(server, exchange, outgoing, key)
+                return await self._exchange(server, errand)
+            except SendAgain:
+                pass
             except ServerEnded:
-                # It ended while it was kept. Only what may be repeated is sent again.
-                if exchange.sent or exchange.answered or not is_idempotent(head.method):
+                # One that ended while it was kept. Only what may be repeated is sent again.
+                if is_fresh or exchange.sent or exchange.answered or not is_idempotent(head.method):
                     raise refuse(Failure.CONNECTION_TERMINATED, "no answer came") from None
-        try:
-            server = await self._dial(key)
-            return await self._exchange(server, exchange, outgoing, key)
-        except ServerEnded:
-            raise refuse(Failure.CONNECTION_TERMINATED, "no answer came") from None
+            server = None
+
+    def _errand(self, exchange: Exchange, head: RequestHead, target: AbsoluteTarget) -> Errand:
+        outgoing = self._outgoing(head, target)
+        route = self._state.outbound.route_for(exchange.principal, target.address)
+        generation = self._state.generation
+        key = PoolKey(exchange.principal, self._client, target.address, generation)
+        body = SentBody(REPEATABLE_BYTES if route.may_repeat else 0)
+        return Errand(exchange, outgoing, target, route, key, body)
 
     def _check(self, exchange: Exchange, head: RequestHead) -> None:
         if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
@@ -112,41 +136,42 @@ class Forwarding:
             self._state.observer.counters.add(Counter.POOL_REUSED)
         return server
 
-    async def _dial(self, key: PoolKey) -> Server:
-        stream = await self._state.dial_for(key.principal)(key.address)
-        return MessageStream(stream, ResponseReader(self._state.options.head))
+    async def _open(self, route: Route) -> Server:
+        return MessageStream(await route.open(), ResponseReader(self._state.options.head))
 
-    async def _exchange(
-        self, server: Server, exchange: Exchange, outgoing: RequestHead, key: PoolKey
-    ) -> bool:
-        responder = Responder(self._state, server, self._inbound, exchange)
+    async def _exchange(self, server: Server, errand: Errand) -> bool:
+        responder = Responder(self._state, server, self._inbound, errand.exchange, errand.route)
+        outgoing = errand.route.addressed(errand.head, errand.target)
         try:
             server.reader.expect(outgoing.method)
             try:
                 await server.stream.send(serialise_request(outgoing))
             except StreamError:
                 raise ServerEnded from None
-            if exchange.body_unread:
-                goes_on = await self._with_body(server, exchange, responder)
+            if errand.exchange.body_unread or errand.body.pieces:
+                goes_on = await self._with_body(server, errand, responder)
             else:
                 await self._inbound.next_event()
                 goes_on = await responder.respond()
-            self._keep(server, responder, outgoing, key)
+            self._keep(server, responder, outgoing, errand.key)
         finally:
             if not responder.reusable:
                 server.stream.abort()
         return goes_on
 
-    async def _with_body(self, server: Server, exchange: Exchange, responder: Responder) -> bool:
+    async def _with_body(self, server: Server, errand: Errand, responder: Responder) -> bool:
         """Send the body while the response comes in, and stop sending when that is complete."""
-        upload = Upload(self._state.options, self._inbound, server.stream, exchange)
+        exchange = errand.exchange
+        upload = Upload(self._state.options, self._inbound, server.stream, exchange, errand.body)
         failure: Exception | None = None
         goes_on = False
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(upload.run(), name="upload")
             try:
                 goes_on = await responder.respond()
-            except (StreamError, RemoteProtocolError, Refused, ServerEnded) as error:
+            except SendAgain as error:
+                failure = error if errand.body.is_whole else _sent_too_much()
+            except (StreamError, RemoteProtocolError, DialError, Refused, ServerEnded) as error:
                 failure = error
             sending.cancel()
         # A client that broke its own request is why everything after it failed.
@@ -160,6 +185,8 @@ class Forwarding:
     def _keep(
         self, server: Server, responder: Responder, outgoing: RequestHead, key: PoolKey
     ) -> None:
+        # What came beyond a response answers nothing that was asked: a second answer, planted.
+        responder.reusable = responder.reusable and not server.reader.has_buffered
         if not responder.reusable:
             return
         server.reader.start_next()
@@ -171,3 +198,8 @@ class Forwarding:
             self._bound[key] = server
         else:
             responder.reusable = False
+
+
+def _sent_too_much() -> Refused:
+    details = "the upstream proxy asked for a login in the middle of a long body; send it again"
+    return Refused(Refusal(Failure.UPSTREAM_REFUSED, details, Fields(), {"received-status": 407}))

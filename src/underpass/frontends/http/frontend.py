@@ -1,17 +1,15 @@
-"""`HttpFrontEnd`: serves HTTP proxy clients over whatever dial it is given."""
+"""`HttpFrontEnd`: serves HTTP proxy clients over whatever outbound it is given."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from underpass.access import Principal
 from underpass.frontends.http.authentication import Authenticator
 from underpass.frontends.http.conversation import Conversation
 from underpass.frontends.http.pool import Pool
-from underpass.frontends.http.state import FrontEndOptions, FrontEndState
+from underpass.frontends.http.state import FrontEndOptions, FrontEndState, Outbound
 from underpass.net.gate import Ticket
-from underpass.net.stream import Dial, Stream
+from underpass.net.stream import Stream
 from underpass.observe import Observer
 
 logger = logging.getLogger(__name__)
@@ -20,18 +18,18 @@ logger = logging.getLogger(__name__)
 class HttpFrontEnd:
     """Answers CONNECT and forwards ordinary requests; hand each accepted stream to `serve`.
 
-    `dial_for` gives the dial of a principal: authorisation happens in it, at every dial.
+    Authorisation happens in `outbound`, at every tunnel and every request.
     """
 
     def __init__(
         self,
-        dial_for: Callable[[Principal], Dial],
+        outbound: Outbound,
         observer: Observer,
         options: FrontEndOptions | None = None,
         authenticator: Authenticator | None = None,
     ) -> None:
         options = options or FrontEndOptions()
-        self.state = FrontEndState(dial_for, observer, options, authenticator, Pool(options.pool))
+        self.state = FrontEndState(outbound, observer, options, authenticator, Pool(options.pool))
         self._conversations: set[Conversation] = set()
 
     async def serve(self, stream: Stream, ticket: Ticket) -> None:
@@ -49,12 +47,12 @@ class HttpFrontEnd:
 
     def replace(
         self,
-        dial_for: Callable[[Principal], Dial],
+        outbound: Outbound,
         options: FrontEndOptions,
         authenticator: Authenticator | None,
     ) -> None:
         """Use other parts from the next request on; kept streams are let go."""
-        self.state.dial_for = dial_for
+        self.state.outbound = outbound
         self.state.options = options
         self.state.authenticator = authenticator
         self.state.generation += 1

@@ -22,11 +22,15 @@ POOL_TOTAL = 512
 
 @dataclass(frozen=True, slots=True)
 class PoolKey:
-    """Who asked, from which client address, and for which destination."""
+    """Who asked, from which client address, for which destination, and under which configuration.
+
+    Policy and the way out may be others in the next `generation`.
+    """
 
     principal: Principal
     client: str
     address: Address
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)

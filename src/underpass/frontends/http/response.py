@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from underpass.errors import Failure, RemoteProtocolError, StreamError
-from underpass.frontends.http.exchange import Exchange, ServerEnded, refuse
+from underpass.frontends.http.exchange import Exchange, SendAgain, ServerEnded, refuse
 from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import Server
 from underpass.frontends.http.state import FrontEndState
 from underpass.net.relay import relay
+from underpass.net.route import Route
 from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
@@ -30,9 +31,11 @@ class Responder:
         server: Server,
         inbound: MessageStream[RequestReader],
         exchange: Exchange,
+        route: Route,
     ) -> None:
         self._state = state
         self._server = server
+        self._route = route
         self._inbound = inbound
         self._client = inbound.stream
         self._exchange = exchange
@@ -42,13 +45,16 @@ class Responder:
     async def respond(self) -> bool:
         """Bring the response; return whether the conversation with the client goes on.
 
-        Raises `ServerEnded` before a byte of a response has come, `RemoteProtocolError` and
-        `Refused` for what the server did wrong, `StreamError` when the client is gone.
+        Raises `ServerEnded` before a byte of a response has come, `SendAgain` and `DialError` for
+        what was no response but a word of the next proxy to us, `RemoteProtocolError` and `Refused`
+        for what the server did wrong, `StreamError` when the client is gone.
         """
         request = self._exchange.head
         if request is None:
             raise ValueError("an exchange without a request has no response")
         self.head = head = await self._final_head(request)
+        if self._route.must_repeat(head):
+            raise SendAgain
         if head.status == SWITCHING_PROTOCOLS:
             await self._switch(request, head)
             return False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from underpass.access import Principal
+from underpass.address import Address
 from underpass.frontends.http.authentication import Authenticator
 from underpass.frontends.http.pool import Pool, PoolLimits
 from underpass.net.relay import RelayTimeouts
+from underpass.net.route import Route
 from underpass.net.stream import Dial
 from underpass.observe import Observer
 from underpass.protocol.http.head import HeadLimits
@@ -33,11 +35,21 @@ class FrontEndOptions:
     pool: PoolLimits = field(default_factory=PoolLimits)
 
 
+class Outbound(Protocol):
+    """Where requests go out: who asks is known in it, and authorised at every call."""
+
+    def dial_as(self, principal: Principal) -> Dial:
+        """The dial of `principal`, for tunnels."""
+
+    def route_for(self, principal: Principal, address: Address) -> Route:
+        """How one plain request of `principal` to `address` leaves. Raises `DialError`."""
+
+
 @dataclass
 class FrontEndState:
     """Options and parts that may be replaced while it runs; the next request sees the new ones."""
 
-    dial_for: Callable[[Principal], Dial]
+    outbound: Outbound
     observer: Observer
     options: FrontEndOptions
     authenticator: Authenticator | None

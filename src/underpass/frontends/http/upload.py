@@ -11,9 +11,38 @@ from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.message import Data, EndOfMessage, RequestReader
 
+# So much of a body is kept while an upstream proxy may still ask for a login: more than most forms
+# and API calls have, and little enough for every request under way.
+REPEATABLE_BYTES = 64 * 1024
+
+
+class SentBody:
+    """The beginning of a body as it was sent, to be sent again; `limit` bytes of it at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self.pieces: list[bytes] = []
+
+    def add(self, data: bytes) -> None:
+        """`data` goes out now."""
+        self._size += len(data)
+        if self.is_whole:
+            self.pieces.append(data)
+        else:
+            self.pieces.clear()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was sent is still here."""
+        return self._size <= self._limit
+
 
 class Upload:
-    """One request's body. `failure` is what the client did wrong, after which nothing goes on."""
+    """One request's body. `failure` is what the client did wrong, after which nothing goes on.
+
+    What is in `sent` already goes out first, then what the client goes on to send.
+    """
 
     def __init__(
         self,
@@ -21,18 +50,24 @@ class Upload:
         inbound: MessageStream[RequestReader],
         server: Stream,
         exchange: Exchange,
+        sent: SentBody,
     ) -> None:
         self._options = options
         self._inbound = inbound
         self._server = server
         self._exchange = exchange
+        self._sent = sent
         self._chunked = inbound.reader.framing.kind is BodyKind.CHUNKED
         self.failure: StreamError | RemoteProtocolError | Refused | None = None
 
     async def run(self) -> None:
         """Send all of the body. Raises nothing: a failure is kept, and ends the server's stream."""
         try:
-            while data := await self._next():
+            for piece in self._sent.pieces:
+                if not await self._send(piece):
+                    return
+            while self._exchange.body_unread and (data := await self._next()):
+                self._sent.add(data)
                 if not await self._send(data):
                     return
         except TimeoutError:
@@ -56,7 +91,7 @@ class Upload:
         if isinstance(event, EndOfMessage):
             self._exchange.body_unread = False
             if self._chunked:
-                await self._send(encode_last_chunk(event.trailers))
+                return encode_last_chunk(event.trailers)
         return b""
 
     async def _send(self, data: bytes) -> bool:

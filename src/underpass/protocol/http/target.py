@@ -39,6 +39,12 @@ class AbsoluteTarget:
     origin_form: bytes
     host_field: bytes
 
+    @property
+    def absolute_form(self) -> bytes:
+        """The target for another proxy; an OPTIONS for the server as a whole has no path."""
+        path = b"" if self.origin_form == b"*" else self.origin_form
+        return b"http://" + self.host_field + path
+
 
 def form_of(head: RequestHead) -> TargetForm:
     """The form of the target. Raises `RemoteProtocolError` (BAD_TARGET) for none of the four."""

@@ -1,0 +1,53 @@
+"""`Route`: how one plain request leaves, beside `Dial`, which is how a stream does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from underpass.address import Address
+from underpass.net.stream import Dial, Stream
+from underpass.protocol.http.head import RequestHead, ResponseHead
+from underpass.protocol.http.target import AbsoluteTarget
+
+
+class Route(Protocol):
+    """How one request leaves: over a stream to its origin, or handed to an upstream proxy.
+
+    It is made for one request and one user, who may send it, and forgotten with it. Streams that it
+    opens may carry later requests of the same user to the same address.
+    """
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether `must_repeat` can ever be True, so that a body has to be kept for it."""
+
+    async def open(self) -> Stream:
+        """Open a stream that the request can be sent on. Raises `DialError`."""
+
+    def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
+        """`head`, in origin-form so far, as it is sent; anew each time that it is sent."""
+
+    def must_repeat(self, head: ResponseHead) -> bool:
+        """Whether `head` tells us, not the client, to send the request again on another stream.
+
+        Raises `DialError` where it is for us and there is nothing more to try.
+        """
+
+
+class StreamRoute(Route):
+    """Over a stream to the origin itself, which `dial` opens."""
+
+    may_repeat = False
+
+    def __init__(self, dial: Dial, address: Address) -> None:
+        self._dial = dial
+        self._address = address
+
+    async def open(self) -> Stream:
+        return await self._dial(self._address)
+
+    def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
+        return head
+
+    def must_repeat(self, head: ResponseHead) -> bool:
+        return False
