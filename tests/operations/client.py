@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -77,3 +78,13 @@ def client(
         yield mine
     finally:
         mine.close()
+
+
+def metric(port: int, name: str) -> int:
+    """The value of a metric that is served at `port`, added up over its labels."""
+    with client(port) as scraper:
+        scraper.say("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        page = scraper.rest().decode()
+    values = re.findall(rf"^{name}(?:{{.*?}})? ([0-9.]+)$", page, re.MULTILINE)
+    assert values, page
+    return sum(int(float(value)) for value in values)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.operations.client import Client, client
+from tests.operations.client import Client, client, metric
 from tests.origins import HttpOrigin
 from tests.real.conftest import StartProxy
 from tests.real.processes import ProxyProcess, accepts, wait_until
@@ -60,16 +59,6 @@ def tunnel_in_each(proxy: ProxyProcess, echo: str) -> Iterator[dict[int, Client]
         yield found
 
 
-def metric(proxy: ProxyProcess, name: str) -> int:
-    """The value of a metric, added up over its labels."""
-    with client(proxy.metrics_port()) as scraper:
-        scraper.say("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        page = scraper.rest().decode()
-    values = re.findall(rf"^{name}(?:{{.*?}})? ([0-9.]+)$", page, re.MULTILINE)
-    assert values, page
-    return sum(int(float(value)) for value in values)
-
-
 def healthy(proxy: ProxyProcess) -> bool:
     with client(proxy.metrics_port()) as scraper:
         scraper.say("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -78,17 +67,19 @@ def healthy(proxy: ProxyProcess) -> bool:
 
 def test_metrics_add_up_over_both(proxy: ProxyProcess, echo: str, plain: HttpOrigin) -> None:
     with tunnel_in_each(proxy, echo) as tunnels:
-        opened = metric(proxy, "underpass_tunnels_open")
+        opened = metric(proxy.metrics_port(), "underpass_tunnels_open")
         assert opened >= 2
-        assert metric(proxy, "underpass_requests_connect_total") == opened
+        assert metric(proxy.metrics_port(), "underpass_requests_connect_total") == opened
         for tunnel in tunnels.values():
             tunnel.echoes(b"x" * 1000)
-    wait_until(lambda: metric(proxy, "underpass_tunnels_open") == 0, "no tunnel is open")
-    assert metric(proxy, "underpass_bytes_sent_total") == 2000
+    wait_until(
+        lambda: metric(proxy.metrics_port(), "underpass_tunnels_open") == 0, "no tunnel is open"
+    )
+    assert metric(proxy.metrics_port(), "underpass_bytes_sent_total") == 2000
     for _ in range(8):
         with client(proxy.port) as one:
             assert one.get(f"{plain.name}/bytes/10")[1]
-    assert metric(proxy, "underpass_requests_forward_total") == 8
+    assert metric(proxy.metrics_port(), "underpass_requests_forward_total") == 8
 
 
 def test_killed_worker_is_replaced_and_the_other_goes_on(proxy: ProxyProcess, echo: str) -> None:
