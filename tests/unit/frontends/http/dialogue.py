@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from underpass import AccessRecord, Counters, ListenAddress, Observer, Parts, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
 from underpass.frontends.http import Authenticator
-from underpass.options import Limits
+from underpass.options import Limits, Via
 
 SECONDS = 5.0
 LOOPBACK = (Rule.parse(Effect.ALLOW, "127.0.0.0/8"),)
@@ -151,14 +151,16 @@ async def stage(
     limits: Limits | None = None,
     allow: tuple[Rule, ...] = LOOPBACK,
     authenticator: Authenticator | None = None,
+    via: str | None = None,
 ) -> AsyncIterator[Stage]:
-    """Run a proxy that may reach loopback."""
+    """Run a proxy that may reach loopback, directly or through the upstream proxy `via`."""
     records: list[AccessRecord] = []
     counters = Counters()
     options = ProxyOptions(
         listen=(ListenAddress("127.0.0.1", 0),),
         allow=allow,
         limits=limits or Limits(drain_timeout=0),
+        via=Via.parse(via) if via else None,
     )
     parts = Parts(observer=Observer(counters, records.append), authenticator=authenticator)
     async with Proxy(options, parts) as proxy:
