@@ -77,8 +77,11 @@ def response_framing(head: ResponseHead, request_method: bytes) -> Framing:
 def _response_framing(head: ResponseHead, request_method: bytes) -> Framing:
     fields = head.fields
     has_coding = b"transfer-encoding" in fields
-    if has_coding and b"content-length" in fields:
+    has_length = b"content-length" in fields
+    if has_coding and has_length:
         raise RemoteProtocolError("both Content-Length and Transfer-Encoding")
+    # Checked where it frames nothing too: it is passed on, and somebody may go by it.
+    length = _length(fields) if has_length else 0
     if head.status < 200 or head.status in (204, 304) or request_method == b"HEAD":
         return NO_BODY
     if request_method == b"CONNECT" and head.status < 300:
@@ -87,8 +90,7 @@ def _response_framing(head: ResponseHead, request_method: bytes) -> Framing:
         if head.version == HTTP_10:
             raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
         return _coding(fields)
-    if b"content-length" in fields:
-        length = _length(fields)
+    if has_length:
         return Framing(BodyKind.LENGTH, length) if length else NO_BODY
     return UNTIL_CLOSE
 

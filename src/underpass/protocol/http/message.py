@@ -137,7 +137,7 @@ class MessageReader:
                 yield from self._length_body(self.framing.length)
             case BodyKind.CHUNKED:
                 yield from self._chunked_body()
-            case BodyKind.UNTIL_CLOSE:
+            case _:
                 yield from self._body_until_close()
 
     def _length_body(self, remaining: int) -> Generator[Event, None, None]:

@@ -71,7 +71,9 @@ def forwarded_request(head: RequestHead, target: AbsoluteTarget, pseudonym: byte
     An Upgrade that was asked for is asked for again (RFC 9110 7.8). The body's framing is left to
     the caller, but for Content-Length, which stays.
     """
-    fields = _forwardable(head.fields, frozenset({b"host"}))
+    # An expectation of HTTP/1.0 means nothing (RFC 9110 10.1.1), but would in our HTTP/1.1.
+    dropped = frozenset({b"host"} if head.version >= HTTP_11 else {b"host", b"expect"})
+    fields = _forwardable(head.fields, dropped)
     pairs = [(b"Host", target.host_field), *fields, (b"Via", _via(head.version, pseudonym))]
     if b"trailers" in head.fields.tokens(b"te"):
         pairs += [(b"TE", b"trailers")]
@@ -87,7 +89,9 @@ def forwarded_request(head: RequestHead, target: AbsoluteTarget, pseudonym: byte
 
 def forwarded_response(head: ResponseHead, pseudonym: bytes) -> ResponseHead:
     """The head to send to the client: no hop-by-hop fields, Via. Framing is left to the caller."""
-    fields = _forwardable(head.fields)
+    # RFC 9110 8.6: a length where no body can be makes some clients wait for one.
+    bodiless = head.status < 200 or head.status == 204
+    fields = _forwardable(head.fields, frozenset({b"content-length"} if bodiless else ()))
     pairs = [*fields, (b"Via", _via(head.version, pseudonym))]
     return ResponseHead(head.status, head.reason, HTTP_11, Fields(pairs))
 

@@ -149,3 +149,10 @@ def test_response_in_doubt_is_refused(pairs: Pairs, version: Version) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         response_framing(ResponseHead(200, b"", version, Fields(pairs)), b"GET")
     assert caught.value.failure is Failure.UPSTREAM_PROTOCOL
+
+
+@pytest.mark.parametrize(("status", "method"), [(200, b"HEAD"), (304, b"GET"), (204, b"GET")])
+def test_a_length_that_frames_nothing_is_a_number_all_the_same(status: int, method: bytes) -> None:
+    for pairs in ([LENGTH_5, LENGTH_5], [(b"Content-Length", b"x")]):
+        with pytest.raises(RemoteProtocolError):
+            response_framing(ResponseHead(status, b"", HTTP_11, Fields(pairs)), method)
