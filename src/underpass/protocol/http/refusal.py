@@ -58,30 +58,39 @@ class Refusal:
 
 
 def refusal_response(
-    refusal: Refusal, identity: str, *, close: bool, head_only: bool = False
+    refusal: Refusal,
+    identity: str,
+    *,
+    close: bool,
+    head_only: bool = False,
+    request_id: str = "",
 ) -> bytes:
     """The whole response; `head_only` leaves the body out, as for HEAD.
 
     It says who it is from (RFC 9209) and can't be taken for the origin's, nor be cached.
+    `request_id` is what to look for in the log.
     """
     failure = refusal.failure
     reason = _REASONS[failure.status]
-    body = _text(refusal, f"{failure.status} {reason.decode('ascii')}").encode("ascii")
+    title = f"{failure.status} {reason.decode('ascii')}"
+    body = _text(refusal, title, request_id).encode("ascii")
     status = proxy_status(identity, failure, refusal.details, refusal.parameters)
     pairs = [
         (b"Content-Type", b"text/plain; charset=utf-8"),
         (b"Content-Length", b"%d" % len(body)),
         (b"Cache-Control", b"no-store"),
         (b"Proxy-Status", status),
-        *refusal.fields,
     ]
+    if request_id:
+        pairs.append((b"X-Request-Id", request_id.encode("ascii")))
+    pairs += refusal.fields
     if close:
         pairs.append((b"Connection", b"close"))
     head = serialise_response(ResponseHead(failure.status, reason, HTTP_11, Fields(pairs)))
     return head if head_only else head + body
 
 
-def _text(refusal: Refusal, title: str) -> str:
+def _text(refusal: Refusal, title: str, request_id: str) -> str:
     phrase = refusal.failure.phrase
     what = f"{phrase[0].upper()}{phrase[1:]}"
     if refusal.details:
@@ -89,4 +98,6 @@ def _text(refusal: Refusal, title: str) -> str:
     lines = [f"underpass: {title}", "", f"{what}."]
     if refusal.failure in _ADVICE:
         lines.append(_ADVICE[refusal.failure])
+    if request_id:
+        lines.append(f"Request {request_id}.")
     return "\n".join(lines) + "\n"

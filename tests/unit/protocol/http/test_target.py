@@ -119,7 +119,11 @@ def test_an_absolute_target_leads_somewhere(
     target: bytes, method: bytes, address: str, origin_form: bytes, host: bytes
 ) -> None:
     expected = AbsoluteTarget(Address.parse(address), origin_form, host)
-    assert parse_absolute(target, method) == expected
+    found = parse_absolute(target, method)
+    assert found == expected
+    # For the next proxy the same in absolute-form.
+    path = b"" if origin_form == b"*" else origin_form
+    assert found.absolute_form == b"http://" + host + path
 
 
 @pytest.mark.parametrize(
