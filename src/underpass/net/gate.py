@@ -25,19 +25,26 @@ class GateLimits:
 class Ticket:
     """One admitted connection's place at the gate."""
 
-    __slots__ = ("_evict", "_gate", "client")
+    __slots__ = ("_evict", "_evicted", "_gate", "client")
 
     def __init__(self, gate: Gate, client: str) -> None:
         self._gate = gate
         self._evict: Callable[[], object] | None = None
+        self._evicted = False
         self.client = client
 
     def on_evict(self, evict: Callable[[], object]) -> None:
-        """Call `evict` when the place is needed for a new connection before this one settled."""
+        """Call `evict` when the place is needed for a new connection before this one settled.
+
+        In a burst that may have happened already, before this one's task began: then it is now.
+        """
         self._evict = evict
+        if self._evicted:
+            evict()
 
     def evict(self) -> None:
         """End the connection that holds this ticket."""
+        self._evicted = True
         if self._evict is not None:
             self._evict()
 

@@ -56,10 +56,13 @@ def test_oldest_unsettled_makes_room_for_the_newcomer() -> None:
     assert len(gate) == 3
 
 
-def test_evicting_before_there_is_a_way_to_end_it_does_no_harm() -> None:
+def test_evicted_before_there_is_a_way_to_end_it_ends_as_soon_as_there_is() -> None:
     gate = Gate(GateLimits(unsettled=1))
-    admit(gate, "192.0.2.1")
+    ended: list[str] = []
+    early = admit(gate, "192.0.2.1")
     assert gate.admit("192.0.2.2") is not None
+    early.on_evict(lambda: ended.append("early"))
+    assert ended == ["early"]
 
 
 def test_evict_all_ends_everyone_inside() -> None:

@@ -44,12 +44,10 @@ class Conversation:
     async def run(self) -> None:
         """Serve until the client ends, breaks the protocol or is refused for good."""
         try:
-            timeout = self._state.options.head_timeout
-            while (head := await self._next_head(timeout)) is not None:
-                if not await self._serve(head):
-                    break
+            head = await self._first_head()
+            while head is not None and await self._serve(head):
                 self._begin_next()
-                timeout = self._state.options.keep_alive_timeout
+                head = await self._next_head()
         except StreamError:
             # The client is gone, and with it whoever could be told.
             self._stream.abort()
@@ -80,12 +78,27 @@ class Conversation:
         if self._waiting is not None:
             self._waiting.reschedule(0)
 
-    async def _next_head(self, timeout: float) -> RequestHead | None:
-        """Return the next request head, or None when the conversation is over."""
+    async def _first_head(self) -> RequestHead | None:
+        """Return the first head: its time runs from accepting, however late its first byte is."""
+        timeout = self._state.options.head_timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        if not await self._something_comes(timeout):
+            return None
+        return await self._head_within(max(0.0, deadline - clock()))
+
+    async def _next_head(self) -> RequestHead | None:
+        """Return a later head, its time from its first byte; None when the conversation is over."""
+        options = self._state.options
+        there = self._inbound.reader.has_buffered
+        if not there and not await self._something_comes(options.keep_alive_timeout):
+            return None
+        return await self._head_within(options.head_timeout)
+
+    async def _head_within(self, seconds: float) -> RequestHead | None:
+        """Return the head that has begun to come; None once it is refused, or the client ended."""
         try:
-            if not self._inbound.reader.has_buffered and not await self._something_comes(timeout):
-                return None
-            event = await self._inbound.next_event_within(self._state.options.head_timeout)
+            event = await self._inbound.next_event_within(seconds)
         except RemoteProtocolError as error:
             await self._refuse_unread(Refusal(error.failure, error.reason))
             return None
