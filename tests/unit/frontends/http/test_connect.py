@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
 
+from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
 from underpass.access import Principal
 from underpass.frontends.http.authentication import Throttled
 from underpass.options import Limits

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.frontends.http.dialogue import RawClient, Script, field_of, origin, stage
 
+from tests.unit.frontends.http.dialogue import RawClient, Script, field_of, origin, stage
 from underpass.options import Limits
 
 
