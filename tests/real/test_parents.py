@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,15 +12,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.origins import HttpOrigin
+from tests.origins import HttpOrigin, LoopThread, websocket_origin
 from tests.real.conftest import Curl, StartProxy
 from tests.real.processes import free_port, serving, tail
 
 pytestmark = pytest.mark.real
 
 USER, PASSWORD, REALM = "carol", "open sesame", "squid"
+
+# What squid's own default configuration says of CONNECT, and many a company's too.
+CONNECT_TO_443 = """\
+acl SSL_ports port 443
+http_access deny CONNECT !SSL_ports
+"""
 
 # Where Debian, and squid's own installation, put the helpers.
 HELPER_FOLDERS = (Path("/usr/lib/squid"), Path("/usr/libexec/squid"), Path("/usr/lib64/squid"))
@@ -135,6 +143,46 @@ def test_squid_without_users_is_gone_through(
         assert f"CONNECT {secure.name}" in (squid_folder / "access.log").read_text()
 
 
+def test_squid_that_allows_connect_to_443_alone_forwards_plain_requests(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    squid_folder: Path,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    with squid(program, squid_folder, CONNECT_TO_443 + "http_access allow all") as port:
+        proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
+        result = curl("-x", proxy.url, f"{plain.url}/bytes/200000", f"{plain.url}/bytes/100")
+        assert (result.code, len(result.output)) == (0, 200_100), result.errors
+        refused = curl("-v", "-x", proxy.url, f"{secure.url}/bytes/10")
+        assert "HTTP/1.1 502" in refused.errors
+        assert "received-status=403" in refused.errors
+        log = (squid_folder / "access.log").read_text()
+        assert f"GET {plain.url}/bytes/100 " in log
+
+
+async def test_squid_passes_a_websocket_on(
+    program: Callable[[str], Path],
+    start_proxy: StartProxy,
+    squid_folder: Path,
+    origins: LoopThread,
+) -> None:
+    access = CONNECT_TO_443 + "http_upgrade_request_protocols websocket allow all\n"
+    with (
+        squid(program, squid_folder, access + "http_access allow all") as port,
+        origins.within(websocket_origin()) as url,
+    ):
+        proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
+        async with (
+            aiohttp.ClientSession(proxy=proxy.url) as session,
+            session.ws_connect(url.replace("ws:", "http:")) as channel,
+        ):
+            await channel.send_str("through two proxies")
+            assert await channel.receive_str(timeout=10) == "through two proxies"
+    assert "GET " in proxy.wait_for_line(" 101 ")
+
+
 def test_squid_lets_our_user_in(
     program: Callable[[str], Path],
     curl: Curl,
@@ -153,6 +201,8 @@ def test_squid_lets_our_user_in(
             *("--via", f"http://{USER}@127.0.0.1:{port}", "--via-password-file", password),
             *("--allow", "127.0.0.0/8"),
         )
+        form = curl("-x", proxy.url, "-d", "a=1", f"{plain.url}/upload")
+        assert json.loads(form.output)["length"] == 3
         check_served(curl, proxy.url, plain, secure)
         assert f" {USER} " in (squid_folder / "access.log").read_text()
     assert PASSWORD not in "\n".join(proxy.lines())
@@ -164,6 +214,7 @@ def test_wrong_password_for_squid_is_answered_as_our_failure(
     start_proxy: StartProxy,
     squid_folder: Path,
     access: str,
+    plain: HttpOrigin,
     secure: HttpOrigin,
 ) -> None:
     with squid(program, squid_folder, access) as port:
@@ -171,10 +222,24 @@ def test_wrong_password_for_squid_is_answered_as_our_failure(
             *("--via", f"http://{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
             UNDERPASS_VIA_PASSWORD="wrong",
         )
-        result = curl("-v", "-x", proxy.url, f"{secure.url}/bytes/10")
-    # 502, not squid's 407: the client is not asked for a password that is not its own.
-    assert "HTTP/1.1 502" in result.errors
-    assert secure.visits == []
+        for origin in (plain, secure):
+            result = curl("-v", "-x", proxy.url, f"{origin.url}/bytes/10")
+            # 502, not squid's 407: the client is not asked for a password that is not its own.
+            assert "HTTP/1.1 502" in result.errors
+            assert "received-status=407" in result.errors
+            assert origin.visits == []
+
+
+@contextlib.contextmanager
+def tinyproxy(program: Callable[[str], Path], folder: Path, more: str = "") -> Iterator[int]:
+    """Run tinyproxy in the foreground; its port."""
+    port = free_port()
+    config = folder / "tinyproxy.conf"
+    config.write_text(TINYPROXY.format(port=port, folder=folder) + more)
+    config.chmod(0o600)
+    command: list[str | Path] = [program("tinyproxy"), "-d", "-c", config]
+    with serving(command, folder / "tinyproxy.out", port):
+        yield port
 
 
 def test_tinyproxy_is_gone_through(
@@ -185,11 +250,30 @@ def test_tinyproxy_is_gone_through(
     plain: HttpOrigin,
     secure: HttpOrigin,
 ) -> None:
-    port = free_port()
-    config = tmp_path / "tinyproxy.conf"
-    config.write_text(TINYPROXY.format(port=port, folder=tmp_path))
-    command: list[str | Path] = [program("tinyproxy"), "-d", "-c", config]
-    with serving(command, tmp_path / "tinyproxy.out", port):
+    with tinyproxy(program, tmp_path) as port:
         proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
         check_served(curl, proxy.url, plain, secure)
-    assert f"CONNECT {secure.name}" in (tmp_path / "tinyproxy.log").read_text()
+    log = (tmp_path / "tinyproxy.log").read_text()
+    assert f"CONNECT {secure.name}" in log
+    assert f"GET {plain.url}/bytes/100" in log
+
+
+def test_tinyproxy_that_allows_connect_to_443_alone_and_wants_a_login(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    tmp_path: Path,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    more = "ConnectPort 443\nBasicAuth carol sesame\n"
+    with tinyproxy(program, tmp_path, more) as port:
+        proxy = start_proxy(
+            *("--via", f"http://carol@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
+            UNDERPASS_VIA_PASSWORD="sesame",
+        )
+        form = curl("-x", proxy.url, "-d", "a=1", f"{plain.url}/upload")
+        assert json.loads(form.output)["length"] == 3
+        refused = curl("-v", "-x", proxy.url, f"{secure.url}/bytes/10")
+        assert "HTTP/1.1 502" in refused.errors
+        assert secure.visits == []
