@@ -135,9 +135,6 @@ _HEAD_BYTES = Kind(
 _BODY_BYTES = Kind(
     Annotated[int, Meta(ge=0, le=1 << 50)], "a number of bytes, 0 (no limit) or more"
 )
-_BUFFER_BYTES = Kind(
-    Annotated[int, Meta(ge=4096, le=16 * _MEGABYTE)], "a number of bytes from 4096 to 16777216"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +158,6 @@ class Limits:
     max_body_bytes: of one forwarded request; 0: no limit.
     pool_idle_timeout: an idle connection to a server is kept this long for the next request.
     pool_per_destination: idle connections kept for one destination of one user.
-    write_buffer: waiting in memory for one slow reader before its sender is held back.
     """
 
     head_timeout: Annotated[float, _SECONDS] = 10.0
@@ -180,7 +176,6 @@ class Limits:
     max_body_bytes: Annotated[int, _BODY_BYTES] = 0
     pool_idle_timeout: Annotated[float, _SECONDS] = 30.0
     pool_per_destination: Annotated[int, _COUNT_OR_NONE] = 8
-    write_buffer: Annotated[int, _BUFFER_BYTES] = 64 * 1024
 
 
 def default_state() -> Path:

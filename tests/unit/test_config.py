@@ -264,9 +264,9 @@ def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
         ("WORKERS", "", "expected a whole number from 0 to 64, got a string ('')"),
         ("LOG", "xml", "expected text or json, got a string ('xml')"),
         (
-            "LIMITS_WRITE_BUFFER",
+            "LIMITS_MAX_HEADER_BYTES",
             "1",
-            "expected a number of bytes from 4096 to 16777216, got a string ('1')",
+            "expected a number of bytes from 8192 to 1048576, got a string ('1')",
         ),
         ("LISEN", "x", "unknown option; did you mean UNDERPASS_LISTEN?"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from underpass import options
 from underpass.address import Address
 from underpass.options import Limits, ProxyOptions, Via, default_state
 
@@ -30,6 +31,16 @@ def test_every_option_is_in_the_manual() -> None:
     for owner in (ProxyOptions, Limits):
         for field in dataclasses.fields(owner):
             assert f"`{field.name}`" in manual, field.name
+
+
+def test_every_option_is_followed_by_somebody() -> None:
+    source = Path(options.__file__).parent
+    text = "".join(path.read_text() for path in source.rglob("*.py") if path.name != "options.py")
+    # Followed under another name: as `rules`, and as the password in `via`.
+    renamed = ("allow", "deny", "via_password_file")
+    for owner in (ProxyOptions, Limits):
+        for field in dataclasses.fields(owner):
+            assert field.name in renamed or f".{field.name}" in text, field.name
 
 
 @pytest.mark.parametrize(
