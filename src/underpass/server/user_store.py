@@ -164,13 +164,19 @@ class SqliteUserStore:
         self._change(name, statement, {"rules": _rules_text(rules)})
 
     def issue_token(self, name: str) -> str:
-        """Make a token for a user and return it: only its digest is kept."""
+        """Make a token for a user, in place of an older one, and return it: its digest is kept.
+
+        Raises `UserError` for an unknown name.
+        """
         token = secrets.token_urlsafe(TOKEN_BYTES)
         if self.user(name) is None:
             raise _unknown(name)
         with self._opened() as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("DELETE FROM tokens WHERE name = ?", (name,))
             row = (_digest(token), name)
             database.execute("INSERT INTO tokens (digest, name) VALUES (?, ?)", row)
+            database.execute("COMMIT")
         return token
 
     def _change(self, name: str, statement: str, values: dict[str, str]) -> None:
