@@ -104,7 +104,8 @@ def access_text(record: AccessRecord, at: str) -> str:
         f"{record.user or '-'} {record.client or '-'} "
         f"{_size(record.sent)} up {_size(record.received)} down {record.seconds:.3f}s "
     )
-    line = head + record.reason
+    mark = f" [{record.request_id}]" if record.request_id else ""
+    line = head + record.reason + mark
     # One look at the whole line is cheaper than one at each value.
     if line.isascii() and line.isprintable() and head.count(" ") == _COLUMNS and _unquoted(line):
         return line
@@ -115,7 +116,7 @@ def access_text(record: AccessRecord, at: str) -> str:
     return (
         f"{at} {method} {address} {record.status} {user} {client} "
         f"{_size(record.sent)} up {_size(record.received)} down {record.seconds:.3f}s "
-        f"{escape(record.reason, kept=' ')}"
+        f"{escape(record.reason + mark, kept=' ')}"
     )
 
 
@@ -130,7 +131,8 @@ def access_json(record: AccessRecord, at: str) -> str:
         f'"address":{quoted(record.address)},"status":{record.status:d},'
         f'"user":{quoted(record.user)},"client":{quoted(record.client)},'
         f'"sent":{record.sent:d},"received":{record.received:d},'
-        f'"seconds":{record.seconds:.6f},"reason":{quoted(record.reason)}}}'
+        f'"seconds":{record.seconds:.6f},"reason":{quoted(record.reason)},'
+        f'"request_id":{quoted(record.request_id)}}}'
     )
 
 

@@ -29,7 +29,8 @@ class AccessRecord:
     """One request or tunnel that ended.
 
     `sent` is bytes to the destination, `received` bytes from it, `seconds` from the request's head
-    to the end; `reason` is one phrase (``ok`` or why not). Values may hold anything a peer sent:
+    to the end; `reason` is one phrase (``ok`` or why not); `request_id` is what a refusal told the
+    client, else empty. Values may hold anything a peer sent:
     whoever writes them out escapes them.
     """
 
@@ -42,6 +43,7 @@ class AccessRecord:
     received: int
     seconds: float
     reason: str
+    request_id: str = ""
 
 
 @enum.unique

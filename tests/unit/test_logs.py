@@ -114,7 +114,17 @@ def test_access_json_holds_exact_values() -> None:
         "received": 2**63 - 1,
         "seconds": 3.204,
         "reason": "ok",
+        "request_id": "",
     }
+
+
+def test_a_refusal_can_be_found_by_what_its_client_was_told() -> None:
+    record = dataclasses.replace(RECORD, reason="bad target", request_id="1a2b3c4d")
+    assert access_text(record, AT).endswith("3.204s bad target [1a2b3c4d]")
+    assert json.loads(access_json(record, AT))["request_id"] == "1a2b3c4d"
+    # Escaped as everything else is.
+    record = dataclasses.replace(record, reason="a\nb", request_id="\x1b[")
+    assert access_text(record, AT).endswith(r"a\x0ab [\x1b[]")
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)

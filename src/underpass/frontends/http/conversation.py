@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 
 from underpass.access import Principal
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
@@ -11,7 +12,7 @@ from underpass.frontends.http import connect, own
 from underpass.frontends.http.authentication import ANONYMOUS, Authenticator, Throttled
 from underpass.frontends.http.exchange import Exchange, Refused, refuse
 from underpass.frontends.http.forward import Forwarding
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.frontends.http.state import FrontEndState
 from underpass.net.gate import Ticket
 from underpass.net.stream import Stream
@@ -25,8 +26,11 @@ from underpass.protocol.http.refusal import Refusal, refusal_response
 from underpass.protocol.http.rules import wants_keep_alive
 from underpass.protocol.http.target import TargetForm, form_of
 
-# An answer that the client does not take within this time is given up.
-REFUSAL_SECONDS = 10.0
+# Random bytes of a request id: enough to find one line in a day's log.
+ID_BYTES = 4
+
+# What a client over a limit of ours is told to wait, in seconds: about what a burst takes to pass.
+RETRY_AFTER = b"2"
 
 
 class Conversation:
@@ -123,8 +127,10 @@ class Conversation:
 
     async def _refuse_unread(self, refusal: Refusal) -> None:
         exchange = Exchange(None, self._ticket.client)
-        await self._refuse(exchange, refusal, close=True)
-        self._state.observer.access(exchange.record())
+        try:
+            await self._refuse(exchange, refusal, close=True)
+        finally:
+            self._state.observer.access(exchange.record())
 
     async def _serve(self, head: RequestHead) -> bool:
         """Serve one request; return whether the conversation goes on."""
@@ -138,7 +144,8 @@ class Conversation:
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
         except DialError as error:
-            refusal = Refusal(error.failure, error.details, Fields(), error.parameters)
+            fields = Fields([(b"Retry-After", RETRY_AFTER)] if error.failure.status == 503 else ())
+            refusal = Refusal(error.failure, error.details, fields, error.parameters)
             return await self._refuse(exchange, refusal)
         except RemoteProtocolError as error:
             refusal = Refusal(error.failure, error.reason)
@@ -238,13 +245,13 @@ class Conversation:
         exchange.answered = True
         close = close or self._must_close(exchange, refusal)
         head_only = exchange.head is not None and exchange.head.method == b"HEAD"
+        exchange.request_id = secrets.token_hex(ID_BYTES)
         answer = refusal_response(
-            refusal, self._state.options.identity, close=close, head_only=head_only
+            refusal,
+            self._state.options.identity,
+            close=close,
+            head_only=head_only,
+            request_id=exchange.request_id,
         )
-        try:
-            async with asyncio.timeout(REFUSAL_SECONDS):
-                await self._stream.send(answer)
-        except TimeoutError:
-            self._stream.abort()
-            return False
+        await self._inbound.send_within(answer, ANSWER_SECONDS)
         return not close

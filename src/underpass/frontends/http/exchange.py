@@ -47,6 +47,8 @@ class Exchange:
     sent: int = 0
     received: int = 0
     reason: str = "ok"
+    # Told in a refusal and in the access line, so that the one leads to the other.
+    request_id: str = ""
     # True once a byte of the answer is out: from then on a failure can only cut the stream.
     answered: bool = False
     # True while the request's body has not been read to its end.
@@ -65,4 +67,5 @@ class Exchange:
             received=self.received,
             seconds=asyncio.get_running_loop().time() - self.started,
             reason=self.reason,
+            request_id=self.request_id,
         )

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, TypeVar
 
+from underpass.errors import StreamTimeout
 from underpass.net.stream import Stream
 from underpass.protocol.http.message import Event, MessageReader, Signal
+
+# An answer of our own is a packet or two. A client that does not take it within this time is given
+# up: it asks without reading, which is a way to fill memory.
+ANSWER_SECONDS = 10.0
 
 Reader = TypeVar("Reader", bound=MessageReader)
 
@@ -38,6 +43,17 @@ class MessageStream(Generic[Reader]):
             return event
         async with asyncio.timeout(seconds):
             return await self.next_event()
+
+    async def send_within(self, data: bytes, seconds: float | None) -> None:
+        """Send all of `data`; raises `StreamTimeout` where the other end takes none of it so long.
+
+        And `StreamError` as `Stream.send` does.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stream.send(data)
+        except TimeoutError:
+            raise StreamTimeout("the other end stopped reading") from None
 
     async def fill(self) -> None:
         """Receive once and hand it to the reader."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from underpass.errors import Failure
 from underpass.frontends.http.exchange import Exchange, refuse
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
 from underpass.protocol.http.message import RequestReader
@@ -38,7 +38,7 @@ async def answer(
             raise refuse(Failure.METHOD_NOT_ALLOWED, details, allow)
     exchange.status = 200
     exchange.answered = True
-    await inbound.stream.send(response)
+    await inbound.send_within(response, ANSWER_SECONDS)
     return wants_keep_alive(head)
 
 
