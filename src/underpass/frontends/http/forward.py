@@ -40,9 +40,13 @@ BOUND_STREAMS = 8
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One request on its way: its head in origin-form, where it goes, and its body so far."""
+    """One request on its way: as it came and as it goes, where to, and its body so far.
+
+    `head` is in origin-form.
+    """
 
     exchange: Exchange
+    request: RequestHead
     head: RequestHead
     target: AbsoluteTarget
     route: Route
@@ -107,7 +111,7 @@ class Forwarding:
         generation = self._state.generation
         key = PoolKey(exchange.principal, self._client, target.address, generation)
         body = SentBody(REPEATABLE_BYTES if route.may_repeat else 0)
-        return Errand(exchange, outgoing, target, route, key, body)
+        return Errand(exchange, head, outgoing, target, route, key, body)
 
     def _check(self, exchange: Exchange, head: RequestHead) -> None:
         if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
@@ -129,8 +133,10 @@ class Forwarding:
             self._generation = self._state.generation
             self.end()
         server = self._bound.pop(key, None)
-        if server is not None and server.stream.is_quiet:
-            return server
+        if server is not None:
+            if server.stream.is_quiet:
+                return server
+            server.stream.close_soon()
         server = self._state.pool.take(key)
         if server is not None:
             self._state.observer.counters.add(Counter.POOL_REUSED)
@@ -152,7 +158,7 @@ class Forwarding:
                 goes_on = await self._with_body(server, errand, responder)
             else:
                 await self._inbound.next_event()
-                goes_on = await responder.respond()
+                goes_on = await responder.respond(errand.request)
             self._keep(server, responder, outgoing, errand.key)
         finally:
             if not responder.reusable:
@@ -168,7 +174,7 @@ class Forwarding:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(upload.run(), name="upload")
             try:
-                goes_on = await responder.respond()
+                goes_on = await responder.respond(errand.request)
             except SendAgain as error:
                 failure = error if errand.body.is_whole else _sent_too_much()
             except (StreamError, RemoteProtocolError, DialError, Refused, ServerEnded) as error:
@@ -186,13 +192,12 @@ class Forwarding:
         self, server: Server, responder: Responder, outgoing: RequestHead, key: PoolKey
     ) -> None:
         # What came beyond a response answers nothing that was asked: a second answer, planted.
-        responder.reusable = responder.reusable and not server.reader.has_buffered
+        planted = server.reader.has_buffered
+        responder.reusable = responder.reusable and not planted and not self._state.draining
         if not responder.reusable:
             return
         server.reader.start_next()
-        if responder.head is not None and not (
-            binds_connection(outgoing) or binds_connection(responder.head)
-        ):
+        if not (binds_connection(outgoing) or responder.is_bound):
             self._state.pool.keep(key, server, asyncio.get_running_loop().time())
         elif len(self._bound) < BOUND_STREAMS:
             self._bound[key] = server

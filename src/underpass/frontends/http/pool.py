@@ -82,14 +82,12 @@ class Pool:
         """Let go of streams that have been kept for the idle time, or that the server ended."""
         oldest = now - self.limits.idle_timeout
         for key, kept in list(self._kept.items()):
-            fresh = deque(
-                (since, server)
-                for since, server in kept
-                if since > oldest and server.stream.is_quiet
-            )
-            for entry in kept:
-                if entry not in fresh:
-                    entry[1].stream.close_soon()
+            fresh: deque[tuple[float, Server]] = deque()
+            for since, server in kept:
+                if since > oldest and server.stream.is_quiet:
+                    fresh.append((since, server))
+                else:
+                    server.stream.close_soon()
             self._count -= len(kept) - len(fresh)
             if fresh:
                 self._kept[key] = fresh

@@ -14,7 +14,12 @@ from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
 from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestReader, Signal
-from underpass.protocol.http.rules import forwarded_response, upgrade_requested, wants_keep_alive
+from underpass.protocol.http.rules import (
+    binds_connection,
+    forwarded_response,
+    upgrade_requested,
+    wants_keep_alive,
+)
 
 SWITCHING_PROTOCOLS = 101
 
@@ -22,7 +27,8 @@ SWITCHING_PROTOCOLS = 101
 class Responder:
     """Receives one response from `server` and sends it to the client.
 
-    Afterwards `reusable` says whether the server's stream may carry another request.
+    Afterwards `reusable` says whether the server's stream may carry another request, and `is_bound`
+    whether an authentication belongs to that stream.
     """
 
     def __init__(
@@ -37,22 +43,20 @@ class Responder:
         self._server = server
         self._route = route
         self._inbound = inbound
-        self._client = inbound.stream
         self._exchange = exchange
-        self.head: ResponseHead | None = None
+        self._has_head = False
         self.reusable = False
+        self.is_bound = False
 
-    async def respond(self) -> bool:
-        """Bring the response; return whether the conversation with the client goes on.
+    async def respond(self, request: RequestHead) -> bool:
+        """Bring the response to `request`; return whether the conversation with the client goes on.
 
         Raises `ServerEnded` before a byte of a response has come, `SendAgain` and `DialError` for
         what was no response but a word of the next proxy to us, `RemoteProtocolError` and `Refused`
         for what the server did wrong, `StreamError` when the client is gone.
         """
-        request = self._exchange.head
-        if request is None:
-            raise ValueError("an exchange without a request has no response")
-        self.head = head = await self._final_head(request)
+        head = await self._final_head(request)
+        self._has_head = True
         if self._route.must_repeat(head):
             raise SendAgain
         if head.status == SWITCHING_PROTOCOLS:
@@ -65,6 +69,7 @@ class Responder:
         await self._send(out, chunked=self._chunked(request))
         framing = self._server.reader.framing
         self.reusable = framing.kind is not BodyKind.UNTIL_CLOSE and wants_keep_alive(head)
+        self.is_bound = binds_connection(head)
         return goes_on
 
     async def _final_head(self, request: RequestHead) -> ResponseHead:
@@ -76,7 +81,7 @@ class Responder:
             if event.status >= 200 or event.status == SWITCHING_PROTOCOLS:
                 return event
             if request.version >= HTTP_11:
-                await self._client.send(serialise_response(self._forwarded(event)))
+                await self._tell(serialise_response(self._forwarded(event)))
 
     async def _next_event(self) -> Event:
         """The server's next event; a silence counts only while nothing goes to it either."""
@@ -88,7 +93,7 @@ class Responder:
                 if self._exchange.sent == sent:
                     raise refuse(Failure.RESPONSE_TIMEOUT, "the server is silent") from None
             except StreamError as error:
-                if self.head is None:
+                if not self._has_head:
                     raise ServerEnded from None
                 raise RemoteProtocolError(str(error), Failure.RESPONSE_INCOMPLETE) from error
 
@@ -129,18 +134,20 @@ class Responder:
             if isinstance(event, Data):
                 self._exchange.received += len(event.data)
                 waiting.append(encode_chunk(event.data) if chunked else event.data)
-            elif isinstance(event, EndOfMessage):
-                if chunked:
-                    waiting.append(encode_last_chunk(event.trailers))
-                await self._flush(waiting)
-                return
-            else:
-                raise RemoteProtocolError(f"{event} in a body", Failure.UPSTREAM_PROTOCOL)
+                continue
+            if isinstance(event, EndOfMessage) and chunked:
+                waiting.append(encode_last_chunk(event.trailers))
+            await self._flush(waiting)
+            return
 
     async def _flush(self, waiting: list[bytes]) -> None:
         if waiting:
-            await self._client.send(b"".join(waiting))
+            await self._tell(b"".join(waiting))
             waiting.clear()
+
+    async def _tell(self, data: bytes) -> None:
+        """Send to the client, who has as long to take it as the server has to answer."""
+        await self._inbound.send_within(data, self._state.options.response_timeout)
 
     async def _switch(self, request: RequestHead, head: ResponseHead) -> None:
         """Pass a 101 on and relay what follows (RFC 9110 7.8)."""
@@ -153,7 +160,7 @@ class Responder:
             fields = fields.adding(name, value)
         self._exchange.status = head.status
         self._exchange.answered = True
-        await self._client.send(
+        await self._tell(
             serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
         )
         transfer = await relay(

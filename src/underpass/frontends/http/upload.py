@@ -88,10 +88,9 @@ class Upload:
             if limit and self._exchange.sent > limit:
                 raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")
             return encode_chunk(event.data) if self._chunked else event.data
-        if isinstance(event, EndOfMessage):
-            self._exchange.body_unread = False
-            if self._chunked:
-                return encode_last_chunk(event.trailers)
+        self._exchange.body_unread = False
+        if self._chunked and isinstance(event, EndOfMessage):
+            return encode_last_chunk(event.trailers)
         return b""
 
     async def _send(self, data: bytes) -> bool:

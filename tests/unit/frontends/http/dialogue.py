@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from underpass import AccessRecord, Counters, ListenAddress, Observer, Parts, Proxy, ProxyOptions
-from underpass.access import Effect, Rule
-from underpass.frontends.http import Authenticator
+from underpass.access import Effect, Principal, Rule
+from underpass.address import Address
+from underpass.frontends.http import Authenticator, FrontEndOptions, HttpFrontEnd
+from underpass.frontends.http.state import Outbound
+from underpass.net.connect import connect_tcp
+from underpass.net.gate import Gate, GateLimits
+from underpass.net.listen import Listener, Service, bind, listening_on
+from underpass.net.route import Route, StreamRoute
+from underpass.net.stream import Dial, Stream
 from underpass.options import Limits, Via
 
 SECONDS = 5.0
@@ -118,16 +126,12 @@ async def origin(script: Script) -> AsyncIterator[Origin]:
 
 
 @dataclass
-class Stage:
-    """The proxy, its address and its access records."""
+class Scene:
+    """Something that listens for proxy clients on a port, and its access records."""
 
-    proxy: Proxy
+    port: int
     records: list[AccessRecord]
     counters: Counters
-
-    @property
-    def port(self) -> int:
-        return self.proxy.addresses[0].port
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[RawClient]:
@@ -143,6 +147,63 @@ class Stage:
             while len(self.records) <= index:
                 await asyncio.sleep(0.001)
         return self.records[index]
+
+
+@dataclass
+class Stage(Scene):
+    """The proxy as a whole."""
+
+    proxy: Proxy
+
+
+@dataclass
+class Bench(Scene):
+    """The front end alone."""
+
+    front_end: HttpFrontEnd
+
+
+class Dialled:
+    """An outbound that dials what is asked for straight on, or fails as it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.principals: list[Principal] = []
+
+    def dial_as(self, principal: Principal) -> Dial:
+        self.principals.append(principal)
+        return self._dial
+
+    def route_for(self, principal: Principal, address: Address) -> Route:
+        return StreamRoute(self.dial_as(principal), address)
+
+    async def _dial(self, address: Address) -> Stream:
+        if self.error is not None:
+            raise self.error
+        return await connect_tcp(ipaddress.ip_address(address.host), address.port, timeout=SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def bench(
+    outbound: Outbound,
+    options: FrontEndOptions | None = None,
+    authenticator: Authenticator | None = None,
+) -> AsyncIterator[Bench]:
+    """Run the front end alone over `outbound`."""
+    records: list[AccessRecord] = []
+    counters = Counters()
+    front_end = HttpFrontEnd(outbound, Observer(counters, records.append), options, authenticator)
+    sockets = bind(ListenAddress("127.0.0.1", 0))
+    gate = Gate(GateLimits())
+    async with asyncio.TaskGroup() as tasks:
+        listener = Listener(sockets, Service(front_end.serve, gate, None, b""), tasks)
+        listener.start()
+        try:
+            yield Bench(listening_on(sockets[0]).port, records, counters, front_end)
+        finally:
+            listener.stop()
+            gate.evict_all()
+            front_end.drain()
 
 
 @contextlib.asynccontextmanager
@@ -164,5 +225,5 @@ async def stage(
     )
     parts = Parts(observer=Observer(counters, records.append), authenticator=authenticator)
     async with Proxy(options, parts) as proxy:
-        yield Stage(proxy, records, counters)
+        yield Stage(proxy.addresses[0].port, records, counters, proxy)
         proxy.end()
