@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from underpass.protocol.http.head import HTTP_10, RequestHead, ResponseHead
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 
 # RFC 3986 3.2: a registered name or IPv4, or a bracketed IPv6, and perhaps a port. May be empty.
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+_HOST = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?"
+)
 
 
 class BodyKind(enum.Enum):
@@ -100,9 +103,9 @@ def _coding(fields: Fields) -> Framing:
     if [value.lower() for value in values] == [b"chunked"]:
         return CHUNKED
     codings = fields.tokens(b"transfer-encoding")
-    if codings and codings[-1] == b"chunked" and codings.count(b"chunked") == 1:
+    if len(codings) > 1 and codings[-1] == b"chunked" and codings.count(b"chunked") == 1:
         raise RemoteProtocolError("unknown transfer coding", Failure.NOT_IMPLEMENTED)
-    raise RemoteProtocolError("the last transfer coding is not chunked, or chunked comes twice")
+    raise RemoteProtocolError("Transfer-Encoding is not one list that ends in its only chunked")
 
 
 def _length(fields: Fields) -> int:
@@ -121,5 +124,14 @@ def _check_host(head: RequestHead) -> None:
         if head.version == HTTP_10:
             return
         raise RemoteProtocolError("no Host field")
-    if not _HOST.fullmatch(values[0]):
+    match = _HOST.fullmatch(values[0])
+    if match is None or (match[1] and not _is_ipv6(match[1])):
         raise RemoteProtocolError("malformed Host field")
+
+
+def _is_ipv6(text: bytes) -> bool:
+    try:
+        ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return True
