@@ -1,0 +1,146 @@
+"""A proxy in a thread of its own, and origins behind it that keep every byte they are sent.
+
+The tests talk to it over plain blocking sockets: nothing of ours stands between them and the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from tests.malformed.case import Case
+from underpass import ListenAddress, Proxy, ProxyOptions
+from underpass.access import Effect, Rule
+from underpass.options import Limits
+
+LOOPBACK = "127.0.0.1"
+# Well above what a loaded machine needs, well below every time-out of the proxy: a hang fails here.
+SECONDS = 5.0
+
+CONTROL = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontrol"
+
+
+@dataclass
+class Origin:
+    """Keeps what each connection brought. Once it has a whole head it says `answer`, if any."""
+
+    answer: bytes = b""
+    # Whether it ends its direction after the answer.
+    ends: bool = False
+    port: int = 0
+    received: list[bytearray] = field(default_factory=list)
+    ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    @property
+    def name(self) -> bytes:
+        return b"127.0.0.1:%d" % self.port
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        mine = bytearray()
+        self.received.append(mine)
+        answered = 0
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                mine += data
+                while self.answer and mine.count(b"\r\n\r\n") > answered:
+                    answered += 1
+                    writer.write(self.answer)
+                    if self.ends:
+                        writer.write_eof()
+        self.ended.release()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@dataclass
+class Stage:
+    """The proxy's port and the origins: one that records, one for the control client."""
+
+    port: int
+    origin: Origin
+    control: Origin
+
+    def connect(self) -> socket.socket:
+        """A client of the proxy."""
+        client = socket.create_connection((LOOPBACK, self.port), timeout=SECONDS)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return client
+
+    def send(self, case: Case, *, step: int = 1 << 20) -> bytes:
+        """Send the bytes of `case`, `step` at a time; return what comes back until the end."""
+        data = case.bytes_for(LOOPBACK.encode(), self.origin.port)
+        with self.connect() as client:
+            # The proxy may have refused and gone before the last byte is out.
+            with contextlib.suppress(ConnectionError):
+                for at in range(0, len(data), step):
+                    client.sendall(data[at : at + step])
+                if case.ends:
+                    client.shutdown(socket.SHUT_WR)
+            return read_all(client)
+
+    def serves(self) -> bool:
+        """Whether a client that does everything right gets its answer."""
+        name = self.control.name
+        request = b"GET http://%s/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (name, name)
+        with self.connect() as client:
+            client.sendall(request)
+            answer = read_all(client)
+        return answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\ncontrol")
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the other end ends, or cuts, the connection."""
+    answer = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            answer += data
+    return bytes(answer)
+
+
+@contextlib.asynccontextmanager
+async def _listening(origin: Origin) -> AsyncIterator[None]:
+    server = await asyncio.start_server(origin.serve, LOOPBACK, 0)
+    origin.port = server.sockets[0].getsockname()[1]
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def _play(stage: Stage, ready: Future[Callable[[], object]]) -> None:
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with _listening(stage.origin), _listening(stage.control):
+        options = ProxyOptions(
+            listen=(ListenAddress(LOOPBACK, 0),),
+            allow=(Rule.parse(Effect.ALLOW, LOOPBACK),),
+            limits=Limits(drain_timeout=0),
+        )
+        async with Proxy(options) as proxy:
+            stage.port = proxy.addresses[0].port
+            ready.set_result(lambda: loop.call_soon_threadsafe(done.set))
+            await done.wait()
+            proxy.end()
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """Run a proxy that may reach 127.0.0.1 alone, and the origins."""
+    here = Stage(0, Origin(), Origin(CONTROL))
+    ready: Future[Callable[[], object]] = Future()
+    # `asyncio.run` ends what is left of the origins' connections.
+    thread = threading.Thread(target=lambda: asyncio.run(_play(here, ready)), name="stage")
+    thread.start()
+    end = ready.result(SECONDS)
+    try:
+        yield here
+    finally:
+        end()
+        thread.join(SECONDS)
