@@ -72,10 +72,11 @@ def test_json_has_one_object_a_request_or_tunnel(
     exchange_all(proxy, plain)
     proxy.wait_for_line(":403,")
     tunnel, ok, missing, refused = (json.loads(line) for line in proxy.lines())
-    assert set(tunnel) == {"time", "kind", *TEXT.groupindex}
+    assert set(tunnel) == {"time", "kind", *TEXT.groupindex, "request_id"}
     assert (tunnel["method"], tunnel["sent"], tunnel["reason"]) == ("CONNECT", 23, "ok")
     assert (ok["status"], ok["received"], missing["status"]) == (200, 1000, 404)
     assert (refused["status"], refused["address"]) == (403, "10.1.2.3:80")
+    assert refused["request_id"]
     assert 0 < tunnel["seconds"] < 30
 
 
