@@ -157,15 +157,20 @@ def underpass(*arguments: str | Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def proxy_process(folder: Path, *flags: str | Path, **environment: str) -> Iterator[ProxyProcess]:
-    """Start the proxy, wait for its ``listening`` line, and end it by its id."""
+def proxy_process(
+    folder: Path, *flags: str | Path, within: Sequence[str | Path] = (), **environment: str
+) -> Iterator[ProxyProcess]:
+    """Start the proxy, wait for its ``listening`` line, and end it by its id.
+
+    `within` is a command that becomes the proxy, such as prlimit.
+    """
     if not any(str(flag).startswith(("--listen", "--config")) for flag in flags):
         flags = ("--listen", "127.0.0.1:0", *flags)
     output, log = folder / "proxy.out", folder / "proxy.log"
     output.unlink(missing_ok=True)
     with output.open("wb") as out, log.open("ab") as err:
         process = subprocess.Popen(
-            underpass("proxy", *flags),
+            [*within, *underpass("proxy", *flags)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
