@@ -1,0 +1,85 @@
+"""What the documents say, held against the code: failures, limits, metrics, public names, links."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import underpass
+from underpass.config import KINDS
+from underpass.errors import Failure
+from underpass.observe import GAUGES, Counter, Histogram
+from underpass.options import Limits, ProxyOptions
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+_FAILURE_ROW = re.compile(r"^\| ([0-9, ]+) \| ((?:`[a-z_]+`(?:, )?)+)", re.MULTILINE)
+_OPTION_ROW = re.compile(r"^\| `([a-z_]+)` \| .* \| ([0-9]+) \| .* \|$", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def failures(text: str) -> Iterator[tuple[int, str]]:
+    """The status and the token of each row of a table of failures."""
+    for statuses, tokens in _FAILURE_ROW.findall(text):
+        for status in statuses.split(", "):
+            for token in re.findall(r"`([a-z_]+)`", tokens):
+                yield int(status), token
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/proxy.md"])
+def test_the_table_of_failures_is_the_one_of_the_code(page: str) -> None:
+    # The proxy stops accepting before it ends, so no client of its is ever told that.
+    told = set(Failure) - {Failure.DRAINING}
+    assert set(failures(read(page))) == {(one.status, one.proxy_error) for one in told}
+
+
+def test_the_manual_has_the_limits_with_their_defaults() -> None:
+    limits = Limits()
+    said = dict(_OPTION_ROW.findall(read("docs/configuration.md")))
+    named = [key.removeprefix("limits.") for key in KINDS if key.startswith("limits.")]
+    assert {name: float(said[name]) for name in named} == {
+        name: float(getattr(limits, name)) for name in named
+    }
+    assert int(said["workers"]) == ProxyOptions().workers
+
+
+def test_the_manual_has_every_metric() -> None:
+    said = set(re.findall(r"`(underpass_[a-z_]+)(?:\{reason\})?`", read("docs/configuration.md")))
+    gauges = {f"underpass_{one.name.lower()}" for one in GAUGES}
+    counted = {f"underpass_{one.name.lower()}_total" for one in set(Counter) - GAUGES}
+    timed = {f"underpass_{one.name.lower()}" for one in Histogram}
+    assert said == gauges | counted | timed
+
+
+def test_the_library_page_has_every_public_name() -> None:
+    page = read("docs/library.md")
+    assert [name for name in underpass.__all__ if not re.search(rf"`{name}\b", page)] == []
+    for name in underpass.__all__:
+        assert getattr(underpass, name).__name__ == name
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name in a page, as forges make it of headings."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        parts = urllib.parse.urlsplit(link)
+        if parts.scheme:
+            continue
+        target = (page.parent / parts.path).resolve() if parts.path else page
+        assert target.exists(), link
+        assert not parts.fragment or parts.fragment in anchors(target), link
