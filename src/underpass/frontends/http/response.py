@@ -23,12 +23,16 @@ from underpass.protocol.http.rules import (
 
 SWITCHING_PROTOCOLS = 101
 
+# Interim responses before one that ends. An endless row of them would hold a client for ever
+# (CVE-2021-3737); a long job that tells of its progress (102, 103) needs a few.
+MAX_INTERIM = 32
+
 
 class Responder:
     """Receives one response from `server` and sends it to the client.
 
-    Afterwards `reusable` says whether the server's stream may carry another request, and `is_bound`
-    whether an authentication belongs to that stream.
+    Afterwards `is_whole` says whether all of it came, `reusable` whether the server's stream may
+    carry another request, and `is_bound` whether an authentication belongs to that stream.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Responder:
         self._inbound = inbound
         self._exchange = exchange
         self._has_head = False
+        self.is_whole = False
         self.reusable = False
         self.is_bound = False
 
@@ -64,9 +69,9 @@ class Responder:
             return False
         goes_on, fields = self._client_fields(request, head)
         self._exchange.status = head.status
-        self._exchange.answered = True
         out = serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
         await self._send(out, chunked=self._chunked(request))
+        self.is_whole = True
         framing = self._server.reader.framing
         self.reusable = framing.kind is not BodyKind.UNTIL_CLOSE and wants_keep_alive(head)
         self.is_bound = binds_connection(head)
@@ -74,7 +79,7 @@ class Responder:
 
     async def _final_head(self, request: RequestHead) -> ResponseHead:
         """Return the final (or 101) head; interim ones go to a client that knows them (1.1)."""
-        while True:
+        for _ in range(MAX_INTERIM + 1):
             event = await self._next_event()
             if not isinstance(event, ResponseHead):
                 raise ServerEnded
@@ -82,6 +87,8 @@ class Responder:
                 return event
             if request.version >= HTTP_11:
                 await self._tell(serialise_response(self._forwarded(event)))
+        reason = f"more than {MAX_INTERIM} interim responses"
+        raise RemoteProtocolError(reason, Failure.UPSTREAM_PROTOCOL)
 
     async def _next_event(self) -> Event:
         """The server's next event; a silence counts only while nothing goes to it either."""
@@ -142,6 +149,8 @@ class Responder:
 
     async def _flush(self, waiting: list[bytes]) -> None:
         if waiting:
+            # Until now what the server broke could still be told of instead.
+            self._exchange.answered = True
             await self._tell(b"".join(waiting))
             waiting.clear()
 
