@@ -19,17 +19,23 @@ class Fate(enum.Enum):
     NOTHING = "nothing"
     # The head was well-formed and went on; the body is cut, and can't be taken for a whole one.
     CUT = "cut"
+    # It is whole; what was planted behind it goes nowhere, and its connection carries no more.
+    ALONE = "alone"
 
 
 @dataclass(frozen=True)
 class Case:
-    """`status` is the answer. `ends`: the sender ends its direction after `data`."""
+    """`status` is the answer. `ends`: the sender ends its direction after `data`.
+
+    `method` is that of the request which a malformed response answers.
+    """
 
     id: str
     data: bytes
     status: int = 400
     fate: Fate = Fate.NOTHING
     ends: bool = False
+    method: bytes = b"GET"
 
     def bytes_for(self, host: bytes, port: int) -> bytes:
         """The bytes to send, with the origin's place filled in."""
@@ -51,10 +57,10 @@ def named(text: bytes) -> str:
 
 def distinct(cases: Iterator[Case]) -> list[Case]:
     """The cases in order, each bytes once; tables meet in some, and must not contradict there."""
-    found: dict[tuple[bytes, bool], Case] = {}
+    found: dict[tuple[bytes, bytes, bool], Case] = {}
     ids: set[str] = set()
     for case in cases:
-        twin = found.setdefault((case.data, case.ends), case)
+        twin = found.setdefault((case.method, case.data, case.ends), case)
         assert (twin.status, twin.fate) == (case.status, case.fate), f"{case.id}, {twin.id}"
         if twin is case:
             assert case.id not in ids, f"two cases called {case.id}"

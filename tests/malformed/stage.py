@@ -23,16 +23,22 @@ LOOPBACK = "127.0.0.1"
 SECONDS = 5.0
 
 CONTROL = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontrol"
+LAST = CONTROL.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 @dataclass
 class Origin:
-    """Keeps what each connection brought. Once it has a whole head it says `answer`, if any."""
+    """Keeps what each connection brought. Once it has a whole head it says `answer`, if any.
+
+    With `once`, only the first connection gets that; later ones are answered well, once each.
+    """
 
     answer: bytes = b""
+    once: bool = False
     # Whether it ends its direction after the answer.
     ends: bool = False
     port: int = 0
+    open: int = 0
     received: list[bytearray] = field(default_factory=list)
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -44,19 +50,21 @@ class Origin:
         """Serve one connection to its end."""
         mine = bytearray()
         self.received.append(mine)
+        self.open += 1
         answered = 0
+        bad = not self.once or len(self.received) == 1
+        answer, ends = (self.answer, self.ends) if bad else (LAST, True)
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 mine += data
-                while self.answer and mine.count(b"\r\n\r\n") > answered:
+                while answer and mine.count(b"\r\n\r\n") > answered:
                     answered += 1
-                    writer.write(self.answer)
-                    if self.ends:
+                    writer.write(answer)
+                    if ends:
                         writer.write_eof()
-        self.ended.release()
         writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        self.open -= 1
+        self.ended.release()
 
 
 @dataclass
@@ -85,14 +93,21 @@ class Stage:
                     client.shutdown(socket.SHUT_WR)
             return read_all(client)
 
+    def ask(self, origin: Origin, method: bytes = b"GET") -> bytes:
+        """One good request to `origin`, and all that comes back."""
+        head = b"%s http://%s/ HTTP/1.1\r\nHost: %s\r\n" % (method, origin.name, origin.name)
+        with self.connect() as client:
+            client.sendall(head + b"Connection: close\r\n\r\n")
+            return read_all(client)
+
     def serves(self) -> bool:
         """Whether a client that does everything right gets its answer."""
-        name = self.control.name
-        request = b"GET http://%s/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (name, name)
-        with self.connect() as client:
-            client.sendall(request)
-            answer = read_all(client)
-        return answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\ncontrol")
+        return is_control(self.ask(self.control))
+
+
+def is_control(answer: bytes) -> bool:
+    """Whether `answer` is the whole of a good one."""
+    return answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\ncontrol")
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -128,6 +143,9 @@ async def _play(stage: Stage, ready: Future[Callable[[], object]]) -> None:
             ready.set_result(lambda: loop.call_soon_threadsafe(done.set))
             await done.wait()
             proxy.end()
+        async with asyncio.timeout(SECONDS):
+            while stage.origin.open or stage.control.open:
+                await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
@@ -135,7 +153,6 @@ def stage() -> Iterator[Stage]:
     """Run a proxy that may reach 127.0.0.1 alone, and the origins."""
     here = Stage(0, Origin(), Origin(CONTROL))
     ready: Future[Callable[[], object]] = Future()
-    # `asyncio.run` ends what is left of the origins' connections.
     thread = threading.Thread(target=lambda: asyncio.run(_play(here, ready)), name="stage")
     thread.start()
     end = ready.result(SECONDS)
