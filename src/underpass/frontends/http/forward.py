@@ -161,7 +161,11 @@ class Forwarding:
                 goes_on = await responder.respond(errand.request)
             self._keep(server, responder, outgoing, errand.key)
         finally:
-            if not responder.reusable:
+            if responder.is_whole and not errand.exchange.body_unread:
+                if not responder.reusable:
+                    server.stream.close_soon()
+            else:
+                # The server must not take a request for whole whose rest never came.
                 server.stream.abort()
         return goes_on
 
