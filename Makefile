@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+BASE := .venv/.base
 READY := .venv/.ready
 CODE := src tests bench scripts examples
 SECONDS ?= 60
@@ -10,11 +11,16 @@ SECONDS ?= 60
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt scripts/setup.sh
-	PYTHON=$(PYTHON) bash scripts/setup.sh
+$(BASE): pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON=$(PYTHON) bash scripts/setup.sh base
+	@touch $(BASE)
+
+$(READY): $(BASE)
+	bash scripts/setup.sh programs
 	@touch $(READY)
 
-demo: setup
+# The first half of setup does for it: nobody waits for a browser to see a demo.
+demo: $(BASE)
 	$(BIN)/python scripts/demo.py
 
 test: setup
@@ -23,15 +29,15 @@ test: setup
 unit: setup
 	$(BIN)/python -m pytest tests/unit
 
-lint: setup
+lint: $(BASE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 
-fmt: setup
+fmt: $(BASE)
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-types: setup
+types: $(BASE)
 	$(BIN)/mypy
 
 cov: setup

@@ -1,61 +1,89 @@
 #!/usr/bin/env bash
-# Make .venv with all that the tests, the demo and the linters need, and install the programs that
-# the tests drive. Safe to run again; quick when everything is there.
+# `setup.sh base`: .venv with all Python packages, and curl: what the demo and the linters need.
+# `setup.sh programs`: the programs that the tests drive.
+# Safe to run again; quick when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+python=${PYTHON:-python3}
+
 # program, then the Debian package that brings it
+base=("curl curl")
 programs=(
     "curl curl" "git git" "squid squid" "tinyproxy tinyproxy" "ssh openssh-client"
     "sshd openssh-server" "corkscrew corkscrew" "proxytunnel proxytunnel" "nc netcat-openbsd"
-    "chromium chromium" "ps procps" "cc gcc"
+    "openssl openssl" "chromium chromium" "ps procps" "cc gcc"
 )
 PATH="$PATH:/usr/sbin:/sbin"
 
 say() { printf '== %s\n' "$*"; }
 
+# The packages of those given whose program is missing.
 missing_packages() {
     local entry
-    for entry in "${programs[@]}"; do
-        command -v "${entry%% *}" >/dev/null 2>&1 || printf '%s ' "${entry##* }"
+    for entry in "$@"; do
+        command -v "${entry%% *}" >/dev/null 2>&1 || printf '%s\n' "${entry##* }"
     done
 }
 
-install_programs() {
-    local packages as_root=()
-    packages=$(missing_packages)
-    [ -n "$packages" ] || { say "programs for the tests: all there"; return; }
-    say "installing with apt-get: $packages"
+# Install packages with apt-get, or say why not. Never ends the set-up: what is missing after it
+# is missed by what needs it.
+apt_install() {
+    local as_root=()
+    say "installing with apt-get: $*"
     if ! command -v apt-get >/dev/null; then
-        say "no apt-get here: install these yourself, or the tests that need them are NOT RUN"
+        say "no apt-get here: install these yourself"
         return
     fi
     if [ "$(id -u)" -ne 0 ]; then
         if ! sudo -n true 2>/dev/null; then
-            say "not root and no sudo without password: the tests that need these are NOT RUN"
+            say "not root and no sudo without password: install these yourself"
             return
         fi
         as_root=(sudo -n)
     fi
     # RUNLEVEL=1: packages with a service do not start it.
-    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-    "${as_root[@]}" apt-get update -qq || say "apt-get update failed; trying with the old lists"
-    # shellcheck disable=SC2086 - a list of words
-    "${as_root[@]}" apt-get install -y -qq --no-install-recommends $packages libc6-dev >/dev/null ||
-        say "apt-get could not install them all"
-    packages=$(missing_packages)
-    [ -z "$packages" ] || say "still missing, their tests are NOT RUN: $packages"
+    local get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq)
+    "${get[@]}" update || say "apt-get update failed; trying with the old lists"
+    "${get[@]}" install -y --no-install-recommends "$@" >/dev/null && return
+    # One package that this system does not have must not keep the others out.
+    local package
+    for package in "$@"; do
+        "${get[@]}" install -y --no-install-recommends "$package" >/dev/null ||
+            say "apt-get could not install $package"
+    done
 }
 
-install_python() {
-    local python=${PYTHON:-python3}
+install_missing() {
+    local packages
+    mapfile -t packages < <(missing_packages "$@")
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    # Besides gcc, what it compiles with.
+    [[ " ${packages[*]} " != *" gcc "* ]] || packages+=(libc6-dev)
+    apt_install "${packages[@]}"
+    mapfile -t packages < <(missing_packages "$@")
+    [ "${#packages[@]}" -eq 0 ] || say "still missing, what needs them is NOT RUN: ${packages[*]}"
+}
+
+check_python() {
+    if ! command -v "$python" >/dev/null; then
+        say "there is no '$python'; underpass needs Python 3.11 or later (set PYTHON=...)"
+        exit 1
+    fi
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         say "underpass needs Python 3.11 or later; '$python' is older (set PYTHON=...)"
         exit 1
     }
-    if [ ! -x .venv/bin/python ]; then
+    # Debian keeps what makes virtual environments in a package of its own.
+    "$python" -c 'import ensurepip' 2>/dev/null ||
+        apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+}
+
+install_python() {
+    check_python
+    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         say "making .venv"
-        "$python" -m venv .venv
+        "$python" -m venv --clear .venv
     fi
     say "installing Python packages"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
@@ -63,6 +91,15 @@ install_python() {
         --constraint constraints.txt --group lint --group test --editable .
 }
 
-install_programs
-install_python
-say "ready"
+case "${1:-}" in
+    base)
+        install_missing "${base[@]}"
+        install_python
+        ;;
+    programs) install_missing "${programs[@]}" ;;
+    *)
+        echo "usage: setup.sh base|programs" >&2
+        exit 2
+        ;;
+esac
+say "$1: ready"
