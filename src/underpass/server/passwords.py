@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import os
 from dataclasses import dataclass
 
@@ -20,6 +19,10 @@ BLOCK_SIZE = 8
 PARALLEL = 2
 SALT_BYTES = 16
 HASH_BYTES = 32
+
+# What a hash of the store may cost at most, so that a broken line can't take all memory: 1 GiB.
+MAX_COST = 2**20
+MAX_PARALLEL = 16
 
 # Nobody types more, and hashing starts with a pass over all of it.
 MAX_PASSWORD_BYTES = 1024
@@ -46,20 +49,35 @@ class PasswordHash:
             name, cost, block_size, parallel, salt, digest = text.split("$")
             if name != "scrypt":
                 raise ValueError(name)
-            return cls(
+            parsed = cls(
                 base64.b64decode(salt, validate=True),
                 base64.b64decode(digest, validate=True),
                 int(cost),
                 int(block_size),
                 int(parallel),
             )
+            parsed._check()
         except (ValueError, binascii.Error):
             raise UserError("the user store holds a password hash that can't be read") from None
+        return parsed
+
+    @classmethod
+    def of_nobody(cls, cost: int = COST) -> PasswordHash:
+        """One that no password has, and that costs as much to check as one that somebody has."""
+        return cls(os.urandom(SALT_BYTES), os.urandom(HASH_BYTES), cost)
+
+    def _check(self) -> None:
+        """Raise `ValueError` where checking would fail or cost too much."""
+        bounded = 0 < self.cost <= MAX_COST and 0 < self.parallel <= MAX_PARALLEL
+        if not bounded or self.block_size != BLOCK_SIZE:
+            raise ValueError("too costly")
+        self._function()
 
     def matches(self, password: str) -> bool:
         """Whether this is the hash of `password`, in the same time whatever differs. Slow."""
         secret = password.encode("utf-8")
-        if len(secret) > MAX_PASSWORD_BYTES:
+        # No password has a control, and HMAC takes one with NULs at its end for the one without.
+        if len(secret) > MAX_PASSWORD_BYTES or not password.isprintable():
             return False
         try:
             self._function().verify(secret, self.digest)
@@ -88,8 +106,3 @@ def hash_password(password: str, cost: int = COST) -> PasswordHash:
     salt = os.urandom(SALT_BYTES)
     digest = PasswordHash(salt, b"", cost)._function().derive(secret)
     return PasswordHash(salt, digest, cost)
-
-
-def equal(one: bytes, other: bytes) -> bool:
-    """Whether two secrets are the same, in a time that tells nothing of where they differ."""
-    return hmac.compare_digest(one, other)

@@ -9,6 +9,7 @@ import re
 import secrets
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,14 @@ TOKEN_BYTES = 32
 BUSY_SECONDS = 5.0
 
 _SCHEMA_VERSION = 1
+# IF NOT EXISTS: another process may be the first.
 _SCHEMA = """
-CREATE TABLE users (
+CREATE TABLE IF NOT EXISTS users (
     name TEXT PRIMARY KEY,
     password TEXT,
     rules TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE TABLE tokens (
+CREATE TABLE IF NOT EXISTS tokens (
     digest BLOB PRIMARY KEY,
     name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE
 ) STRICT;
@@ -72,8 +74,7 @@ class SqliteUserStore:
         self._path = directory / FILE
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made before SQLite does it, which would leave the mode to the umask.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._make()
             if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
                 raise ConfigurationError(f"{self._path}: others can read it; chmod 600 it")
             with self._opened() as database:
@@ -82,6 +83,12 @@ class SqliteUserStore:
             raise ConfigurationError(f"{self._path}: {error.strerror}") from None
         except UserError as error:
             raise ConfigurationError(str(error)) from None
+
+    def _make(self) -> None:
+        """Make the file before SQLite does it, which would leave the mode to the umask."""
+        # One that is there is not opened: closing it would drop the locks that SQLite holds on it.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         [version] = database.execute("PRAGMA user_version").fetchone()
@@ -104,6 +111,18 @@ class SqliteUserStore:
                 database.close()
         except sqlite3.Error as error:
             raise UserError(f"{self._path}: {error}") from error
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """The same for a change, which `version` tells of as soon as it is made."""
+        with self._opened() as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+            database.execute("COMMIT")
+        now = time.time_ns()
+        # The system's own clock for files is coarse: two changes could have the same time.
+        with contextlib.suppress(OSError):
+            os.utime(self._path, ns=(now, now))
 
     def version(self) -> object:
         """Something that differs after every change. Raises `UserError`."""
@@ -143,7 +162,7 @@ class SqliteUserStore:
         if not _NAME.fullmatch(user.name):
             raise UserError("a name has 1 to 64 letters, digits, '.', '_', '@' or '-'")
         row = (user.name, str(user.password) if user.password else None, _rules_text(user.rules))
-        with self._opened() as database:
+        with self._changing() as database:
             try:
                 database.execute("INSERT INTO users (name, password, rules) VALUES (?, ?, ?)", row)
             except sqlite3.IntegrityError:
@@ -169,18 +188,17 @@ class SqliteUserStore:
         Raises `UserError` for an unknown name.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        if self.user(name) is None:
-            raise _unknown(name)
-        with self._opened() as database:
-            database.execute("BEGIN IMMEDIATE")
+        row = (_digest(token), name)
+        with self._changing() as database:
             database.execute("DELETE FROM tokens WHERE name = ?", (name,))
-            row = (_digest(token), name)
-            database.execute("INSERT INTO tokens (digest, name) VALUES (?, ?)", row)
-            database.execute("COMMIT")
+            try:
+                database.execute("INSERT INTO tokens (digest, name) VALUES (?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise _unknown(name) from None
         return token
 
     def _change(self, name: str, statement: str, values: dict[str, str]) -> None:
-        with self._opened() as database:
+        with self._changing() as database:
             if not database.execute(statement, {"name": name, **values}).rowcount:
                 raise _unknown(name)
 

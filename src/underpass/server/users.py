@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import logging
 import os
-import secrets
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +19,7 @@ from underpass.access import Principal
 from underpass.errors import UserError
 from underpass.frontends.http.authentication import Throttled
 from underpass.protocol.http.credentials import Basic, Bearer, basic_challenge, bearer_challenge
-from underpass.server.passwords import COST, hash_password
+from underpass.server.passwords import COST, PasswordHash
 from underpass.server.penalty import FailurePenalty
 from underpass.server.user_store import User, UserStore
 
@@ -53,7 +52,7 @@ class StoreAuthenticator:
         self._version: object = None
         self._remembered: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
         # Checked in place of an unknown user's: nothing matches it.
-        self._nobody = hash_password(secrets.token_urlsafe(), cost)
+        self._nobody = PasswordHash.of_nobody(cost)
 
     async def authenticate(self, credentials: Basic | Bearer, client: str) -> Principal | None:
         """Return who holds `credentials`; None for nobody, also when the store fails.

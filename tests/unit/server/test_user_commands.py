@@ -1,0 +1,78 @@
+"""What the user commands do to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underpass.access import Effect, Rule
+from underpass.errors import UserError
+from underpass.server import user_commands
+from underpass.server.passwords import PasswordHash, hash_password
+from underpass.server.user_store import SqliteUserStore
+
+ALLOW = Rule.parse(Effect.ALLOW, "git.example.com:443")
+DENY = Rule.parse(Effect.DENY, "*")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqliteUserStore:
+    def cheap(password: str) -> PasswordHash:
+        return hash_password(password, 2)
+
+    monkeypatch.setattr(user_commands, "hash_password", cheap)
+    return SqliteUserStore(tmp_path)
+
+
+def matches(store: SqliteUserStore, name: str, password: str) -> bool:
+    user = store.user(name)
+    return user is not None and user.password is not None and user.password.matches(password)
+
+
+def test_a_user_is_added_with_password_and_rules(store: SqliteUserStore) -> None:
+    user_commands.add(store, "bob", "sesame", [ALLOW, DENY])
+    assert matches(store, "bob", "sesame")
+    assert user_commands.rules_of(store, "bob") == ["allow git.example.com:443", "deny *"]
+
+
+def test_a_password_is_replaced(store: SqliteUserStore) -> None:
+    user_commands.add(store, "bob", "old", [])
+    user_commands.change_password(store, "bob", "new")
+    assert matches(store, "bob", "new")
+    assert not matches(store, "bob", "old")
+
+
+def test_a_removed_user_is_gone_with_their_token(store: SqliteUserStore) -> None:
+    user_commands.add(store, "bob", "sesame", [])
+    token = user_commands.new_token(store, "bob")
+    user_commands.remove(store, "bob")
+    assert store.user("bob") is None
+    assert store.user_of_token(token) is None
+    assert user_commands.listing(store) == []
+
+
+def test_rules_are_replaced_and_can_be_taken_away(store: SqliteUserStore) -> None:
+    user_commands.add(store, "bob", "sesame", [ALLOW])
+    user_commands.set_rules(store, "bob", [DENY])
+    assert user_commands.rules_of(store, "bob") == ["deny *"]
+    user_commands.set_rules(store, "bob", [])
+    assert user_commands.rules_of(store, "bob") == []
+
+
+def test_users_are_listed_by_name_with_their_rules(store: SqliteUserStore) -> None:
+    user_commands.add(store, "carol", "x", [ALLOW, DENY])
+    user_commands.add(store, "bob", "x", [])
+    assert user_commands.listing(store) == ["bob", "carol allow:git.example.com:443 deny:*"]
+
+
+def test_an_unknown_user_is_told(store: SqliteUserStore) -> None:
+    for command in (
+        lambda: user_commands.change_password(store, "eve", "x"),
+        lambda: user_commands.remove(store, "eve"),
+        lambda: user_commands.set_rules(store, "eve", []),
+        lambda: user_commands.rules_of(store, "eve"),
+        lambda: user_commands.new_token(store, "eve"),
+    ):
+        with pytest.raises(UserError, match="there is no user eve"):
+            command()
