@@ -125,6 +125,9 @@ _SECONDS = Kind(Annotated[float, Meta(gt=0, le=_WEEK)], "a number of seconds, up
 _SECONDS_OR_NONE = Kind(
     Annotated[float, Meta(ge=0, le=_WEEK)], "a number of seconds, 0 (no limit) to 604800"
 )
+_SECONDS_OR_AT_ONCE = Kind(
+    Annotated[float, Meta(ge=0, le=_WEEK)], "a number of seconds, 0 (at once) to 604800"
+)
 _COUNT = Kind(Annotated[int, Meta(ge=1, le=1_000_000)], "a whole number from 1 to 1000000")
 _COUNT_OR_NONE = Kind(Annotated[int, Meta(ge=0, le=1_000_000)], "a whole number from 0 to 1000000")
 _FIELDS = Kind(Annotated[int, Meta(ge=10, le=10_000)], "a whole number from 10 to 10000")
@@ -149,7 +152,7 @@ class Limits:
     half_close_timeout: after one direction of a tunnel ended, the other may go on this long; 0: no
         end.
     response_timeout: from a forwarded request's end to the head of its response; 0: no end.
-    drain_timeout: after SIGTERM, tunnels and requests may go on this long.
+    drain_timeout: after SIGTERM, tunnels and requests may go on this long; 0: they end at once.
     max_connections: in all, a process; 0: derived from the limit on open files.
     max_connections_per_client: from one client address, a process; 0: no limit.
     max_unauthenticated: connections whose first request has not yet been let in.
@@ -167,7 +170,7 @@ class Limits:
     tunnel_idle_timeout: Annotated[float, _SECONDS_OR_NONE] = 0.0
     half_close_timeout: Annotated[float, _SECONDS_OR_NONE] = 3600.0
     response_timeout: Annotated[float, _SECONDS_OR_NONE] = 300.0
-    drain_timeout: Annotated[float, _SECONDS_OR_NONE] = 30.0
+    drain_timeout: Annotated[float, _SECONDS_OR_AT_ONCE] = 30.0
     max_connections: Annotated[int, _COUNT_OR_NONE] = 0
     max_connections_per_client: Annotated[int, _COUNT_OR_NONE] = 0
     max_unauthenticated: Annotated[int, _COUNT] = 1000
