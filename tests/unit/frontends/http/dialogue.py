@@ -59,6 +59,10 @@ class RawClient:
     def finish(self) -> None:
         self.writer.write_eof()
 
+    def stop_reading(self) -> None:
+        """Let what comes wait in the system's buffers until they are full."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's has it
+
     def reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
