@@ -8,6 +8,7 @@ import ssl
 
 from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure
+from underpass.net.clock import TimeLimit
 from underpass.net.os_errors import failure_of
 from underpass.net.transport import TransportStream
 
@@ -18,16 +19,35 @@ KEEPALIVE_INTERVAL = 15
 KEEPALIVE_PROBES = 4
 
 
+# What this system knows of them, looked up once instead of at every stream.
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+            ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+            ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        )
+        if hasattr(socket, name)
+    ),
+)
+
+
 def set_keepalive(sock: socket.socket) -> None:
     """Ask the kernel to find a dead peer; accepted sockets inherit it from their listener."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
-        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
-        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-    ):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    for level, option, value in _KEEPALIVE:
+        sock.setsockopt(level, option, value)
+
+
+def _keep_alive(transport: asyncio.BaseTransport) -> None:
+    lent = transport.get_extra_info("socket")
+    # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.
+    sock = socket.socket(lent.family, lent.type, lent.proto, lent.fileno())
+    try:
+        set_keepalive(sock)
+    finally:
+        sock.detach()
 
 
 async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStream:
@@ -37,9 +57,9 @@ async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStre
     """
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(timeout):
+        with TimeLimit(timeout):
             transport, stream = await loop.create_connection(TransportStream, str(ip), port)
-        set_keepalive(transport.get_extra_info("socket"))
+        _keep_alive(transport)
     except TimeoutError:
         where = Address(str(ip), port)
         raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {timeout:g} s") from None

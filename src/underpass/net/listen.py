@@ -190,7 +190,6 @@ class Listener:
             self._admit(sock, name[0] if isinstance(name, tuple) else "unix")
 
     def _admit(self, sock: socket.socket, client: str) -> None:
-        sock.setblocking(False)
         ticket = self._service.gate.admit(client)
         if ticket is None:
             _shed(sock, b"" if self._service.tls else self._service.shed)
@@ -234,5 +233,7 @@ class Listener:
 def _shed(sock: socket.socket, answer: bytes) -> None:
     with sock, contextlib.suppress(OSError):
         if answer:
+            # The transport would make the socket non-blocking, but there is none.
+            sock.setblocking(False)
             sock.send(answer)
             sock.shutdown(socket.SHUT_WR)
