@@ -14,6 +14,7 @@ from underpass.frontends.http.exchange import Exchange, Refused, refuse
 from underpass.frontends.http.forward import Forwarding
 from underpass.frontends.http.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.frontends.http.state import FrontEndState
+from underpass.net.clock import TimeLimit
 from underpass.net.gate import Ticket
 from underpass.net.stream import Stream
 from underpass.observe import Counter
@@ -42,7 +43,7 @@ class Conversation:
         self._stream = stream
         self._inbound = MessageStream(stream, RequestReader(state.options.head))
         self._forwarding = Forwarding(state, self._inbound, ticket.client)
-        self._waiting: asyncio.Timeout | None = None
+        self._waiting: TimeLimit | None = None
         self._exchange: Exchange | None = None
 
     async def run(self) -> None:
@@ -80,7 +81,7 @@ class Conversation:
     def drain(self) -> None:
         """Stop waiting for a next request; one under way is finished."""
         if self._waiting is not None:
-            self._waiting.reschedule(0)
+            self._waiting.expire()
 
     async def _first_head(self) -> RequestHead | None:
         """Return the first head: its time runs from accepting, however late its first byte is."""
@@ -117,7 +118,7 @@ class Conversation:
         if self._state.draining:
             return False
         try:
-            async with asyncio.timeout(timeout) as self._waiting:
+            with TimeLimit(timeout) as self._waiting:
                 await self._inbound.fill()
         except TimeoutError:
             return False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Generic, TypeVar
 
 from underpass.errors import StreamTimeout
+from underpass.net.clock import TimeLimit
 from underpass.net.stream import Stream
 from underpass.protocol.http.message import Event, MessageReader, Signal
 
@@ -41,7 +41,7 @@ class MessageStream(Generic[Reader]):
         event = self.reader.next_event()
         if event is not Signal.NEED_DATA:
             return event
-        async with asyncio.timeout(seconds):
+        with TimeLimit(seconds):
             return await self.next_event()
 
     async def send_within(self, data: bytes, seconds: float | None) -> None:
@@ -50,7 +50,7 @@ class MessageStream(Generic[Reader]):
         And `StreamError` as `Stream.send` does.
         """
         try:
-            async with asyncio.timeout(seconds):
+            with TimeLimit(seconds):
                 await self.stream.send(data)
         except TimeoutError:
             raise StreamTimeout("the other end stopped reading") from None
