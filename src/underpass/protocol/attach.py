@@ -107,6 +107,7 @@ def verify_attached(key: bytes, attached: Attached, nonce: bytes) -> bool:
 
 def make_unknown(session_id: bytes) -> bytes:
     """The whole opening message of a server that has no such session. It proves nothing."""
+    check_session_id(session_id)
     return Opening(Kind.UNKNOWN, bytes8(session_id)).encode()
 
 
