@@ -53,6 +53,9 @@ class Exchange:
     answered: bool = False
     # True while the request's body has not been read to its end.
     body_unread: bool = False
+    # True while the client is to send more of its body, and while it may wait for 100 before that.
+    body_awaited: bool = False
+    continue_awaited: bool = False
     started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def record(self) -> AccessRecord:

@@ -116,7 +116,7 @@ class Forwarding:
     def _check(self, exchange: Exchange, head: RequestHead) -> None:
         if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
             raise refuse(Failure.LOOP, "this request has been here before")
-        expects_continue(head)
+        exchange.continue_awaited = expects_continue(head)
         limit = self._state.options.max_body_bytes
         if limit and self._inbound.reader.framing.length > limit:
             raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")

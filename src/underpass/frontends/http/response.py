@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from underpass.errors import Failure, RemoteProtocolError, StreamError
-from underpass.frontends.http.exchange import Exchange, SendAgain, ServerEnded, refuse
+from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
 from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import Server
 from underpass.frontends.http.state import FrontEndState
@@ -85,6 +85,7 @@ class Responder:
                 raise ServerEnded
             if event.status >= 200 or event.status == SWITCHING_PROTOCOLS:
                 return event
+            self._exchange.continue_awaited = False
             if request.version >= HTTP_11:
                 await self._tell(serialise_response(self._forwarded(event)))
         reason = f"more than {MAX_INTERIM} interim responses"
@@ -98,11 +99,17 @@ class Responder:
                 return await self._server.next_event_within(self._state.options.response_timeout)
             except TimeoutError:
                 if self._exchange.sent == sent:
-                    raise refuse(Failure.RESPONSE_TIMEOUT, "the server is silent") from None
+                    raise self._silence() from None
             except StreamError as error:
                 if not self._has_head:
                     raise ServerEnded from None
                 raise RemoteProtocolError(str(error), Failure.RESPONSE_INCOMPLETE) from error
+
+    def _silence(self) -> Refused:
+        """Whose silence it is that both wait: the client's in the middle of its body, or not."""
+        if self._exchange.body_awaited and not self._exchange.continue_awaited:
+            return refuse(Failure.REQUEST_TIMEOUT, "the request's body stopped coming")
+        return refuse(Failure.RESPONSE_TIMEOUT, "the server is silent")
 
     def _forwarded(self, head: ResponseHead) -> ResponseHead:
         return forwarded_response(head, self._state.options.pseudonym.encode("ascii"))

@@ -61,7 +61,10 @@ class Upload:
         self.failure: StreamError | RemoteProtocolError | Refused | None = None
 
     async def run(self) -> None:
-        """Send all of the body. Raises nothing: a failure is kept, and ends the server's stream."""
+        """Send all of the body. Raises nothing: a failure is kept, and ends the server's stream.
+
+        For how long is not watched here: whoever waits for the response knows whose turn it is.
+        """
         try:
             for piece in self._sent.pieces:
                 if not await self._send(piece):
@@ -70,8 +73,6 @@ class Upload:
                 self._sent.add(data)
                 if not await self._send(data):
                     return
-        except TimeoutError:
-            self.failure = refuse(Failure.REQUEST_TIMEOUT, "the request's body stopped coming")
         except (StreamError, RemoteProtocolError, Refused) as error:
             self.failure = error
         else:
@@ -81,8 +82,11 @@ class Upload:
 
     async def _next(self) -> bytes:
         """Return the next bytes for the server, ``b""`` after the last."""
-        event = await self._inbound.next_event_within(self._options.response_timeout)
+        self._exchange.body_awaited = True
+        event = await self._inbound.next_event()
+        self._exchange.body_awaited = False
         if isinstance(event, Data):
+            self._exchange.continue_awaited = False
             self._exchange.sent += len(event.data)
             limit = self._options.max_body_bytes
             if limit and self._exchange.sent > limit:
