@@ -172,8 +172,8 @@ class HandshakeState:
                     self._symmetric.mix_hash(message)
                 case Key.STATIC:
                     message += self._symmetric.encrypt_and_hash(self._public(S))
-                case initiators, responders:
-                    self._mix_secret(initiators, responders)
+                case _:
+                    self._mix_secret(token)
         return message + self._symmetric.encrypt_and_hash(payload)
 
     def read_message(self, message: bytes) -> bytes:
@@ -190,8 +190,8 @@ class HandshakeState:
                 case Key.STATIC:
                     sealed = body.take(KEY_BYTES + TAG_BYTES)
                     self._remote[S] = self._symmetric.decrypt_and_hash(sealed)
-                case initiators, responders:
-                    self._mix_secret(initiators, responders)
+                case _:
+                    self._mix_secret(token)
         return self._symmetric.decrypt_and_hash(body.rest())
 
     def split(self) -> tuple[bytes, bytes]:
@@ -208,10 +208,8 @@ class HandshakeState:
     def _public(self, key: Key) -> bytes:
         return self._own[key].public_key().public_bytes_raw()
 
-    def _mix_secret(self, initiators: Key, responders: Key) -> None:
-        own, remote = initiators, responders
-        if not self._is_initiator:
-            own, remote = remote, own
+    def _mix_secret(self, pair: tuple[Key, Key]) -> None:
+        own, remote = pair if self._is_initiator else pair[::-1]
         try:
             public = X25519PublicKey.from_public_bytes(self._remote[remote])
             secret = self._own[own].exchange(public)
