@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.unit.frontends.http.dialogue import RawClient, field_of, origin, stage
+from tests.unit.frontends.http.dialogue import Dialled, RawClient, bench, field_of, origin, stage
+from tests.unit.frontends.http.test_message_stream import Scripted
+from underpass.address import Address
+from underpass.errors import DialError, Failure, StreamReset
+from underpass.frontends.http.connect import tunnel
+from underpass.net.relay import Ending, RelayTimeouts, Transfer
+from underpass.net.stream import Stream
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -53,7 +61,11 @@ async def test_http_1_0_and_any_host_will_do(host: bytes) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [b"h:1/", b"u:p@h:1", b"http://h:1", b"h", b"h:", b":1", b"h:65536", b"h:0", b"h:+80", b"[::1"],
+    [
+        *(b"h:1/", b"h:1?", b"h:1#", b"user:pass@h:1", b"http://h:1", b"h", b"h:", b":1", b":"),
+        *(b"h:65536", b"h:rubbish", b"h:0", b"h:+80", b"::1:80", b"[::1", b"[::1%25eth0]:1", b"/"),
+        *(b"127.1:80", b"0x7f.1:80", b"2130706433:80", b"h%00:1", b"a" * 256 + b":1"),
+    ],
 )
 async def test_bad_targets_are_refused_and_the_stream_ends(target: bytes) -> None:
     async with stage() as s, s.client() as client:
@@ -62,6 +74,103 @@ async def test_bad_targets_are_refused_and_the_stream_ends(target: bytes) -> Non
         assert head.startswith(b"HTTP/1.1 400 ")
         assert field_of(head, b"connection") == b"close"
         assert await client.rest() == b""
+
+
+async def test_early_bytes_of_a_refused_connect_go_nowhere() -> None:
+    async with bench(Dialled(DialError(Failure.CONNECTION_REFUSED))) as b, b.client() as client:
+        await client.say(b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 502 ")
+        assert await client.rest() == b""
+        assert len(b.records) == 1
+
+
+async def test_many_early_bytes_come_in_order_and_once() -> None:
+    early = bytes(range(256)) * 4096
+    async with origin(echo) as there, stage() as s, s.client() as client:
+        connect = b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name
+        async with asyncio.TaskGroup() as tasks:
+            saying = tasks.create_task(client.say(connect + early))
+            assert await client.head() == ESTABLISHED
+            assert await client.exactly(len(early)) == early
+            await saying
+        client.finish()
+        assert await client.rest() == b""
+
+
+async def test_nothing_is_said_before_the_stream_stands() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Dialled):
+        async def _dial(self, address: Address) -> Stream:
+            asked.set()
+            await go_on.wait()
+            return await super()._dial(address)
+
+    async with origin(echo) as there, bench(Slow()) as b, b.client() as client:
+        await client.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\nearly" % there.name)
+        await asked.wait()
+        assert there.accepted == 0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await client.reader.read(1)
+        go_on.set()
+        assert await client.head() == ESTABLISHED
+        assert await client.exactly(5) == b"early"
+
+
+async def test_an_expectation_of_a_body_means_nothing_where_there_is_none() -> None:
+    async with origin(echo) as there, stage() as s, s.client() as client:
+        connect = b"CONNECT %s HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n"
+        await client.say(connect % there.name)
+        assert await client.head() == ESTABLISHED
+
+
+async def test_each_direction_ends_on_its_own() -> None:
+    async def speaks_last(visitor: RawClient) -> None:
+        assert await visitor.rest() == b"request"
+        await visitor.say(b"answer")
+
+    async def speaks_first(visitor: RawClient) -> None:
+        await visitor.say(b"banner")
+        visitor.finish()
+        assert await visitor.rest() == b"reply"
+
+    async with stage() as s:
+        async with origin(speaks_last) as there, s.client() as client:
+            await client.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\nrequest" % there.name)
+            client.finish()
+            await client.head()
+            assert await client.rest() == b"answer"
+            assert there.problems == []
+        async with origin(speaks_first) as there, s.client() as client:
+            await client.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
+            await client.head()
+            assert await client.rest() == b"banner"
+            await client.say(b"reply")
+            client.finish()
+            await s.record(1)
+            assert there.problems == []
+
+
+async def test_the_last_byte_before_an_end_is_never_lost() -> None:
+    size = 4 * 1024 * 1024
+
+    async def pours(visitor: RawClient) -> None:
+        await visitor.say(bytes(size))
+
+    async with origin(pours) as there, stage() as s, s.client() as client:
+        await client.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
+        await client.head()
+        assert len(await client.rest()) == size
+
+
+async def test_a_client_that_left_while_we_dialled_leaves_no_tunnel() -> None:
+    client, destination = Scripted(takes=StreamReset("gone")), Scripted()
+    transfer = await tunnel(client, destination, RelayTimeouts())
+    assert transfer == Transfer(0, 0, Ending.LEFT_RESET)
+    assert client.aborted
+    assert destination.aborted
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 4", b"Transfer-Encoding: chunked"])

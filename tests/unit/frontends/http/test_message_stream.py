@@ -18,12 +18,13 @@ HEAD = RequestHead(b"GET", b"/", HTTP_11, Fields([(b"Host", b"h")]))
 
 
 class Scripted(Stream):
-    """Receives what it is told to, then an end or silence; keeps what is sent, or takes nothing."""
+    """Receives what it is told to, then is silent; keeps what is sent, takes nothing, or raises."""
 
-    def __init__(self, *pieces: bytes | Exception, takes: bool = True) -> None:
+    def __init__(self, *pieces: bytes | Exception, takes: bool | Exception = True) -> None:
         self.pieces = list(pieces)
         self.takes = takes
         self.sent: list[bytes] = []
+        self.aborted = False
 
     async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
         if not self.pieces:
@@ -37,6 +38,8 @@ class Scripted(Stream):
         self.pieces.insert(0, data)
 
     async def send(self, data: bytes) -> None:
+        if isinstance(self.takes, Exception):
+            raise self.takes
         if not self.takes:
             await asyncio.Event().wait()
         self.sent.append(data)
@@ -45,10 +48,10 @@ class Scripted(Stream):
         self.takes = False
 
     async def close(self) -> None:
-        self.abort()
+        self.takes = StreamClosed("closed")
 
     def abort(self) -> None:
-        self.pieces = [StreamClosed("closed")]
+        self.aborted = True
 
     @property
     def peer(self) -> None:

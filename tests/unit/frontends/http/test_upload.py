@@ -8,8 +8,11 @@ import contextlib
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
+from tests.unit.frontends.http.test_message_stream import Scripted, messages
+from underpass.errors import StreamReset
+from underpass.frontends.http.exchange import Exchange
 from underpass.frontends.http.state import FrontEndOptions
-from underpass.frontends.http.upload import SentBody
+from underpass.frontends.http.upload import SentBody, Upload
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 QUICK = FrontEndOptions(response_timeout=0.05)
@@ -32,6 +35,33 @@ def test_a_sent_body_is_kept_as_long_as_it_is_small() -> None:
     assert (body.pieces, body.is_whole) == ([], False)
     body.add(b"")
     assert not body.is_whole
+
+
+@pytest.mark.parametrize("kept", [[], [b"begin"]])
+async def test_a_server_that_wants_no_more_is_left_to_say_why(kept: list[bytes]) -> None:
+    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    inbound = messages(put(b"h", LENGTH) + b"0123456789")
+    await inbound.next_event()
+    sent = SentBody(100)
+    for piece in kept:
+        sent.add(piece)
+    upload = Upload(FrontEndOptions(), inbound, Scripted(takes=StreamReset("gone")), exchange, sent)
+    await upload.run()
+    assert upload.failure is None
+    # Whatever the answer is, the client's stream is not in step any more.
+    assert exchange.body_unread
+
+
+async def test_what_was_sent_before_goes_first() -> None:
+    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    inbound = messages(put(b"h", LENGTH) + b"01234", b"56789")
+    await inbound.next_event()
+    sent, server = SentBody(100), Scripted()
+    sent.add(b"before")
+    await Upload(FrontEndOptions(), inbound, server, exchange, sent).run()
+    assert server.sent == [b"before", b"01234", b"56789"]
+    assert sent.pieces == server.sent
+    assert (exchange.sent, exchange.body_unread) == (10, False)
 
 
 async def test_a_body_goes_on_as_it_comes() -> None:
