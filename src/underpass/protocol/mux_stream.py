@@ -1,0 +1,187 @@
+"""One stream of a session: its state, what waits to be sent and what waits to be read.
+
+A session has thousands of these, mostly idle: slots, and no buffer before there is a byte for it.
+"""
+
+from __future__ import annotations
+
+from underpass.errors import LocalProtocolError, RemoteProtocolError
+from underpass.protocol.frames import Kind, Payload
+from underpass.protocol.reassembly import Reassembly
+from underpass.protocol.stream_state import (
+    FINISHED,
+    OVER,
+    SENDABLE,
+    StreamInput,
+    StreamState,
+    next_state,
+)
+from underpass.protocol.window import ReceiveWindow
+
+# Waiting bytes from which the application should wait, and down to which it is told to go on.
+SEND_HIGH = 256 * 1024
+SEND_LOW = 64 * 1024
+
+
+class MuxStream:
+    """See the module; offsets are bytes from the start of one direction."""
+
+    __slots__ = (
+        "_chunks",
+        "_head",
+        "_taken",
+        "burst",
+        "end_read",
+        "fin_at",
+        "fin_wanted",
+        "id",
+        "is_clogged",
+        "is_ready",
+        "kind",
+        "pending",
+        "received",
+        "send_limit",
+        "sent",
+        "state",
+        "told_readable",
+        "window",
+        "window_due",
+    )
+
+    def __init__(self, stream_id: int, send_limit: int, receive_limit: int) -> None:
+        self.id = stream_id
+        self.kind = Kind.BYTES
+        self.state = StreamState.IDLE
+        # Sending: chunks from `_head` on, of the first of which `_taken` bytes are gone.
+        self._chunks: list[bytes] = []
+        self._head = 0
+        self._taken = 0
+        self.pending = 0
+        self.sent = 0
+        self.send_limit = send_limit
+        self.fin_wanted = False
+        self.is_clogged = False
+        # The scheduler's: whether it waits for a turn, and bytes sent since it last had none.
+        self.is_ready = False
+        self.burst = 0
+        # Receiving.
+        self.received: Reassembly = Reassembly()
+        self.window = ReceiveWindow(receive_limit)
+        self.window_due = False
+        self.fin_at: int | None = None
+        self.told_readable = False
+        # Whether the application has been given the end.
+        self.end_read = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<MuxStream {self.id} {self.state.value}, {self.sent} sent, {self.pending} pending,"
+            f" {self.received.end} received>"
+        )
+
+    def happened(self, what: StreamInput) -> None:
+        """Move on by the table of states. Raises as `next_state`."""
+        self.state = next_state(self.state, what)
+
+    # Sending.
+
+    def write(self, data: bytes) -> None:
+        """Let `data` wait for its turn. Raises `LocalProtocolError` if nothing may be sent."""
+        if self.state not in SENDABLE or self.fin_wanted:
+            raise LocalProtocolError(f"send on a stream that is {self.state.value}")
+        self._chunks.append(data)
+        self.pending += len(data)
+        if self.pending > SEND_HIGH:
+            self.is_clogged = True
+
+    def finish(self) -> None:
+        """Send fin after all that waits."""
+        if self.state not in SENDABLE or self.fin_wanted:
+            raise LocalProtocolError(f"fin on a stream that is {self.state.value}")
+        self.fin_wanted = True
+
+    @property
+    def can_send(self) -> bool:
+        """Whether bytes wait that credit covers, or a fin whose turn has come."""
+        if self.pending:
+            return self.sent < self.send_limit
+        return self.fin_wanted
+
+    def take(self, limit: int) -> bytes:
+        """Remove and return the next bytes to send, at most `limit` and never beyond the credit."""
+        limit = min(limit, self.send_limit - self.sent)
+        chunk = self._chunks[self._head]
+        size = len(chunk)
+        if not self._taken and size <= limit and (size == self.pending or size == limit):
+            self._drop(1)
+            data = chunk
+        else:
+            data = self._gather(limit)
+        self.sent += len(data)
+        self.pending -= len(data)
+        return data
+
+    def _gather(self, limit: int) -> bytes:
+        """Join waiting chunks, or cut one, to at most `limit` bytes."""
+        parts: list[bytes] = []
+        used = 0
+        for chunk in self._chunks[self._head :]:
+            part = chunk[self._taken : self._taken + limit] if self._taken else chunk[:limit]
+            parts.append(part)
+            limit -= len(part)
+            if self._taken + len(part) < len(chunk):
+                self._taken += len(part)
+                break
+            self._taken = 0
+            used += 1
+            if not limit:
+                break
+        self._drop(used)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _drop(self, count: int) -> None:
+        self._head += count
+        if self._head == len(self._chunks) or self._head > 64:
+            del self._chunks[: self._head]
+            self._head = 0
+
+    def credit(self, limit: int) -> None:
+        """The other end lets us send up to `limit`; an older, lower one changes nothing."""
+        self.send_limit = max(self.send_limit, limit)
+
+    # Receiving.
+
+    def insert(self, offset: int, data: Payload) -> None:
+        """Take in received bytes. Raises `RemoteProtocolError` beyond the credit or the fin."""
+        end = offset + len(data)
+        if end > self.window.limit:
+            raise RemoteProtocolError("data beyond the credit")
+        if self.fin_at is not None and end > self.fin_at:
+            raise RemoteProtocolError("data beyond the end of the stream")
+        if self.state not in OVER:
+            self.received.insert(offset, data, self.window.size)
+
+    def finish_received(self, offset: int) -> None:
+        """The other end's last byte is before `offset`."""
+        if offset > self.window.limit or self.received.has_beyond(offset):
+            raise RemoteProtocolError("the end of a stream is before its data or beyond its credit")
+        self.fin_at = offset
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all bytes up to the other end's fin have come."""
+        return self.state in FINISHED and self.fin_at == self.received.end
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to send or to read: the stream can be forgotten."""
+        return self.state in OVER or (self.state is StreamState.CLOSED and self.end_read)
+
+    def discard(self) -> None:
+        """Drop everything that waits, in both directions."""
+        self._chunks.clear()
+        self._head = self._taken = 0
+        self.pending = 0
+        self.fin_wanted = False
+        self.is_clogged = False
+        self.received.clear()

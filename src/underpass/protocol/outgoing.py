@@ -1,0 +1,129 @@
+"""`Outgoing`: what a session's streams have to send, and in which order it goes.
+
+Control frames first, so that they never wait behind data; then credit, then datagrams, then the
+streams in turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from underpass.errors import RemoteProtocolError
+from underpass.protocol.datagram import DatagramQueue
+from underpass.protocol.frame_codec import DATA_HEAD, encode_fin, encode_window
+from underpass.protocol.frames import MAX_DATA_BYTES, Type
+from underpass.protocol.mux_stream import SEND_LOW, MuxStream
+from underpass.protocol.scheduler import QUANTUM, Scheduler
+from underpass.protocol.session_events import SessionEvent, StreamWritable
+from underpass.protocol.stream_state import OVER, StreamInput
+from underpass.protocol.stream_table import StreamTable
+
+# Control frames that wait. A stream has at most a few, so only a flood that reads no answers comes
+# near it.
+MAX_CONTROL = 16_384
+
+_DATA_HEAD_BYTES = DATA_HEAD.size
+_FIN_BYTES = 13
+_WINDOW_BYTES = 13
+# Where a record holds something already, a DATA smaller than this is not worth its head.
+_LEAST_DATA = 512
+
+
+class Outgoing:
+    """See the module. `control` takes frames, encoded, whoever makes them."""
+
+    __slots__ = ("_events", "_table", "_windows", "control", "datagrams", "scheduler")
+
+    def __init__(self, table: StreamTable, events: list[SessionEvent]) -> None:
+        self._table = table
+        self._events = events
+        self._windows: deque[MuxStream] = deque()
+        self.control: deque[bytes] = deque()
+        self.datagrams = DatagramQueue()
+        self.scheduler = Scheduler()
+
+    @property
+    def has_control(self) -> bool:
+        """Whether frames wait that are not of the scheduler."""
+        return bool(self.control or self._windows or self.datagrams)
+
+    def want_window(self, stream: MuxStream) -> None:
+        """Tell the other end the credit of `stream`, as it is when its turn comes."""
+        if not stream.window_due:
+            stream.window_due = True
+            self._windows.append(stream)
+
+    def clear(self) -> None:
+        """Drop everything: the session is over."""
+        self.control.clear()
+        self._windows.clear()
+        self.datagrams.clear()
+        self.scheduler.clear()
+
+    def fill_control(self, parts: list[bytes], room: int, now: float) -> tuple[int, bool]:
+        """Append control frames that fit into `room` bytes.
+
+        Returns the room left, and whether one of them elicits an acknowledgement. Raises
+        `RemoteProtocolError` when the other end asks for more than it takes answers to.
+        """
+        control = self.control
+        if len(control) > MAX_CONTROL:
+            raise RemoteProtocolError("asks for more than it takes answers to")
+        begun = len(parts)
+        while control and len(control[0]) <= room:
+            frame = control.popleft()
+            room -= len(frame)
+            parts.append(frame)
+        while self._windows and room >= _WINDOW_BYTES:
+            stream = self._windows.popleft()
+            stream.window_due = False
+            if stream.state not in OVER and stream.fin_at is None:
+                parts.append(encode_window(stream.id, stream.window.limit))
+                room -= _WINDOW_BYTES
+        elicits = len(parts) > begun
+        while self.datagrams and (datagram := self.datagrams.take(room, now)) is not None:
+            parts.append(datagram)
+            room -= len(datagram)
+        return room, elicits
+
+    def fill_data(self, parts: list[bytes], room: int) -> bool:
+        """Append DATA and FIN of the streams whose turn it is; return whether there was any."""
+        scheduler = self.scheduler
+        begun = len(parts)
+        least = _DATA_HEAD_BYTES + (_LEAST_DATA if parts else 1)
+        while room >= least and (stream := scheduler.next()) is not None:
+            if not stream.is_ready:
+                # It ended while it waited.
+                continue
+            sent = 0
+            if stream.pending and stream.sent < stream.send_limit:
+                sent = self._send_data(stream, parts, room - _DATA_HEAD_BYTES)
+                room -= _DATA_HEAD_BYTES + sent
+            if stream.fin_wanted and not stream.pending and room >= _FIN_BYTES:
+                self._send_fin(stream, parts)
+                room -= _FIN_BYTES
+            if stream.can_send:
+                scheduler.again(stream, sent)
+            else:
+                stream.is_ready = False
+            least = _DATA_HEAD_BYTES + _LEAST_DATA
+        return len(parts) > begun
+
+    def _send_data(self, stream: MuxStream, parts: list[bytes], size: int) -> int:
+        if len(self.scheduler):
+            size = min(size, QUANTUM)
+        offset = stream.sent
+        data = stream.take(min(size, MAX_DATA_BYTES))
+        parts.append(DATA_HEAD.pack(Type.DATA, stream.id, offset, len(data)))
+        parts.append(data)
+        if stream.is_clogged and stream.pending <= SEND_LOW:
+            stream.is_clogged = False
+            self._events.append(StreamWritable(stream.id))
+        return len(data)
+
+    def _send_fin(self, stream: MuxStream, parts: list[bytes]) -> None:
+        stream.fin_wanted = False
+        stream.happened(StreamInput.SEND_FIN)
+        parts.append(encode_fin(stream.id, stream.sent))
+        if stream.is_done:
+            self._table.forget(stream)

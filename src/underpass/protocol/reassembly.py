@@ -1,0 +1,140 @@
+"""`Reassembly`: a stream's bytes put back in order as they come, until the application reads them.
+
+What is kept is bounded by the credit that was given (the caller checks every offset against it),
+and its overhead by two rules: small pieces that wait are joined, and pieces out of order are at
+most `MAX_SEGMENTS`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from underpass.errors import RemoteProtocolError
+from underpass.protocol.frames import Payload
+
+# As many as records can be missing: an honest sender leaves no more gaps.
+MAX_SEGMENTS = 8192
+
+# Waiting pieces shorter than this are joined, into pieces of up to this many bytes: an object costs
+# some 50 bytes whatever it holds.
+_SMALL = 1024
+_JOINED = 16 * 1024
+# Pieces that may wait before joining begins: a reader that keeps up never pays for it.
+_UNJOINED = 8
+
+
+class Reassembly:
+    """The receiving half of one stream's bytes. `end` is the offset up to which all has come."""
+
+    __slots__ = ("_ahead", "_ahead_bytes", "_chunks", "_head", "end", "size")
+
+    def __init__(self) -> None:
+        self._chunks: list[Payload | bytearray] = []
+        # Chunks before this index have been read.
+        self._head = 0
+        # Offset and bytes of pieces after a gap, by offset; None until there is one.
+        self._ahead: list[tuple[int, Payload]] | None = None
+        self._ahead_bytes = 0
+        self.end = 0
+        # Bytes in order that wait to be read.
+        self.size = 0
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether something is missing before bytes that have come."""
+        return self._ahead is not None
+
+    def has_beyond(self, offset: int) -> bool:
+        """Whether bytes at or after `offset` have come."""
+        if self.end > offset:
+            return True
+        return self._ahead is not None and any(
+            start + len(data) > offset for start, data in self._ahead
+        )
+
+    def insert(self, offset: int, data: Payload, limit: int) -> None:
+        """Take in `data` at `offset`; bytes that have come before count once.
+
+        `limit` bounds the bytes kept out of order. Raises `RemoteProtocolError` beyond the bounds.
+        """
+        if offset > self.end:
+            self._keep(offset, data, limit)
+            return
+        self._append(offset, data)
+        if self._ahead is not None:
+            self._close_gaps()
+
+    def read(self, limit: int) -> Payload:
+        """Return up to `limit` bytes in order, ``b""`` if none wait."""
+        if self._head >= len(self._chunks):
+            return b""
+        chunk = self._chunks[self._head]
+        if len(chunk) > limit:
+            self._chunks[self._head] = chunk[limit:]
+            chunk = chunk[:limit]
+        else:
+            self._head += 1
+            if self._head == len(self._chunks) or self._head > _UNJOINED * 8:
+                del self._chunks[: self._head]
+                self._head = 0
+        self.size -= len(chunk)
+        return bytes(chunk) if isinstance(chunk, bytearray) else chunk
+
+    def clear(self) -> None:
+        """Drop all that waits."""
+        self._chunks.clear()
+        self._head = 0
+        self._ahead = None
+        self._ahead_bytes = 0
+        self.size = 0
+
+    def _append(self, offset: int, data: Payload) -> None:
+        if offset < self.end:
+            data = data[self.end - offset :]
+        size = len(data)
+        if not size:
+            return
+        self.end += size
+        self.size += size
+        if size < _SMALL and len(self._chunks) - self._head >= _UNJOINED:
+            self._join(data)
+        else:
+            self._chunks.append(data)
+
+    def _join(self, data: Payload) -> None:
+        last = self._chunks[-1]
+        if len(last) + len(data) > _JOINED:
+            self._chunks.append(data)
+            return
+        if not isinstance(last, bytearray):
+            last = bytearray(last)
+            self._chunks[-1] = last
+        last += data
+
+    def _keep(self, offset: int, data: Payload, limit: int) -> None:
+        ahead = self._ahead
+        if ahead is None:
+            ahead = self._ahead = []
+        self._ahead_bytes += len(data)
+        if len(ahead) >= MAX_SEGMENTS or self._ahead_bytes > limit:
+            raise RemoteProtocolError("too much of a stream is out of order")
+        # A copy, so that a piece that waits long holds no record alive.
+        piece = bytes(data)
+        ahead.insert(bisect_left(ahead, offset, key=_offset), (offset, piece))
+
+    def _close_gaps(self) -> None:
+        ahead = self._ahead or []
+        count = 0
+        for offset, data in ahead:
+            if offset > self.end:
+                break
+            self._append(offset, data)
+            self._ahead_bytes -= len(data)
+            count += 1
+        del ahead[:count]
+        if not ahead:
+            self._ahead = None
+
+
+def _offset(segment: tuple[int, Payload]) -> int:
+    return segment[0]

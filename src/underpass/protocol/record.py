@@ -1,0 +1,156 @@
+"""Records: sealed and numbered units of a session (docs/protocol.md section 4).
+
+A number is sealed once, ever, as its nonce. The key changes with the number alone, every
+`EPOCH_RECORDS`, so that no message has to say so and both ends agree whatever arrives first.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from underpass.errors import LocalProtocolError, RemoteProtocolError
+from underpass.protocol.frames import MAX_FRAMES_BYTES, Payload
+from underpass.protocol.noise import rekey
+
+TAG_BYTES = 16
+# length u24 and seq u64. As one struct: the upper byte of the length, its lower two, seq.
+_HEAD = struct.Struct("!BHQ")
+HEAD_BYTES = _HEAD.size
+_LENGTH_BYTES = 3
+_SEQ_BYTES = 8
+OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES
+
+MIN_LENGTH = _SEQ_BYTES + 1 + TAG_BYTES
+MAX_LENGTH = _SEQ_BYTES + MAX_FRAMES_BYTES + TAG_BYTES
+MAX_RECORD_BYTES = _LENGTH_BYTES + MAX_LENGTH
+
+# RFC 9001 appendix B allows an AES-GCM key 2^23 packets of 64 KiB; this is an eighth of that.
+EPOCH_BITS = 20
+EPOCH_RECORDS = 1 << EPOCH_BITS
+# A session that came this far, at a million records a second, is 292,000 years old.
+MAX_SEQ = (1 << 63) - 1
+
+# Noise: 32 zero bits, then the number.
+_NONCE = struct.Struct("!4xQ")
+
+# From here on sealing into the record's own buffer saves more than making the buffer costs.
+_INTO_BYTES = 8192
+
+
+class Sealer:
+    """Seals the records of one direction; counts them from 0."""
+
+    __slots__ = ("_aead", "_epoch_end", "_key", "next_seq")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._aead = AESGCM(key)
+        self._epoch_end = EPOCH_RECORDS
+        self.next_seq = 0
+
+    def seal(self, frames: bytes) -> bytes:
+        """Return the next record, whole, around `frames` (1 to `MAX_FRAMES_BYTES` bytes)."""
+        seq = self.next_seq
+        if seq >= self._epoch_end:
+            self._next_epoch()
+        length = len(frames) + _SEQ_BYTES + TAG_BYTES
+        if not MIN_LENGTH <= length <= MAX_LENGTH or seq > MAX_SEQ:
+            raise LocalProtocolError("a record holds 1 to 65,536 bytes of frames")
+        self.next_seq = seq + 1
+        head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
+        return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
+
+    def _next_epoch(self) -> None:
+        self._key = rekey(self._key)
+        self._aead = AESGCM(self._key)
+        self._epoch_end += EPOCH_RECORDS
+
+
+class Opener:
+    """Opens the records of one direction, of the newest epoch seen and of the one before."""
+
+    __slots__ = ("_aead", "_epoch", "_key", "_older")
+
+    def __init__(self, key: bytes) -> None:
+        self._epoch = 0
+        self._key = key
+        self._aead = AESGCM(key)
+        self._older: AESGCM | None = None
+
+    def open(self, seq: int, sealed: Payload) -> bytes:
+        """Return the frames of record `seq`. Raises `RemoteProtocolError` if it was altered."""
+        epoch = seq >> EPOCH_BITS
+        if epoch == self._epoch:
+            return _open(self._aead, seq, sealed)
+        if epoch == self._epoch - 1 and self._older is not None:
+            return _open(self._older, seq, sealed)
+        if epoch == self._epoch + 1:
+            return self._open_next(seq, sealed)
+        raise RemoteProtocolError("a record of an epoch that is not near")
+
+    def _open_next(self, seq: int, sealed: Payload) -> bytes:
+        """Open with the next epoch's key, which is kept only if it fits."""
+        key = rekey(self._key)
+        aead = AESGCM(key)
+        frames = _open(aead, seq, sealed)
+        self._older, self._aead, self._key = self._aead, aead, key
+        self._epoch += 1
+        return frames
+
+
+def _open(aead: AESGCM, seq: int, sealed: Payload) -> bytes:
+    try:
+        return aead.decrypt(_NONCE.pack(seq), sealed, None)
+    except InvalidTag:
+        raise RemoteProtocolError("a record that does not open: altered on its way") from None
+
+
+class RecordSplitter:
+    """Cuts one carrier's bytes into records, whatever pieces they come in.
+
+    Holds at most one record that is not whole yet, and never makes room for a length declared.
+    """
+
+    __slots__ = ("_partial",)
+
+    def __init__(self) -> None:
+        self._partial = b""
+
+    def split(self, data: bytes) -> list[tuple[int, Payload]]:
+        """Return the number and sealed content of each record that is whole with `data`.
+
+        Raises `RemoteProtocolError` for a length out of bounds.
+        """
+        if self._partial:
+            data = self._partial + data
+        at, size = 0, len(data)
+        found: list[tuple[int, Payload]] = []
+        while size - at >= HEAD_BYTES:
+            high, low, seq = _HEAD.unpack_from(data, at)
+            length = high << 16 | low
+            if not MIN_LENGTH <= length <= MAX_LENGTH:
+                raise RemoteProtocolError("a record's length is out of bounds")
+            end = at + _LENGTH_BYTES + length
+            if end > size:
+                break
+            start = at + HEAD_BYTES
+            if length < _INTO_BYTES:
+                found.append((seq, data[start:end]))
+            else:
+                found.append((seq, memoryview(data)[start:end]))
+            at = end
+        self._partial = data[at:] if at < size else b""
+        return found
+
+    def forget(self) -> None:
+        """Drop a record that is not whole: its rest will not come."""
+        self._partial = b""
+
+
+def record_seq(record: bytes) -> int:
+    """The number of a whole record of our own."""
+    seq: int = _HEAD.unpack_from(record)[2]
+    return seq

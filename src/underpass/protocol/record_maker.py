@@ -1,0 +1,119 @@
+"""`RecordMaker`: decides what goes into the next record of a carrier, and seals it.
+
+In this order: a record that is due again, as it is; else a new one with the acknowledgement, what
+concerns the carrier itself, control frames, and data. Nothing is made before a carrier asks for it.
+"""
+
+from __future__ import annotations
+
+from underpass.protocol.frame_codec import encode_ack, encode_ping, encode_pong, encode_skip
+from underpass.protocol.frames import MAX_FRAMES_BYTES
+from underpass.protocol.outgoing import Outgoing
+from underpass.protocol.record import MAX_RECORD_BYTES, OVERHEAD_BYTES, Sealer
+from underpass.protocol.replay import MAX_SILENT, ReceiveLog, SendLog
+from underpass.protocol.session_carrier import SessionCarrier
+
+# A record smaller than this is not begun: a carrier with so little room will soon have more. The
+# frames about the carrier itself fit into it.
+LEAST_ROOM = 64
+_PING_BYTES = 9
+_PONG_BYTES = 5
+_SKIP_BYTES = 17
+# What is left for data where a record has room for little else.
+_LARGEST_TOKEN = 0xFFFFFFFF
+
+
+class RecordMaker:
+    """See the module. One end has one."""
+
+    __slots__ = ("_outgoing", "_received", "_sealer", "_sent", "_token")
+
+    def __init__(
+        self, sealer: Sealer, sent: SendLog, received: ReceiveLog, outgoing: Outgoing
+    ) -> None:
+        self._sealer = sealer
+        self._sent = sent
+        self._received = received
+        self._outgoing = outgoing
+        self._token = 0
+
+    def next(
+        self, carrier: SessionCarrier, limit: int, now: float, *, is_first: bool
+    ) -> bytes | None:
+        """Return the next record for `carrier`, None when there is none or `limit` is too small.
+
+        A record that is due again may be longer than `limit` if it `is_first`. Raises
+        `RemoteProtocolError` as `Outgoing.fill_control`.
+        """
+        if self._sent.has_due:
+            room = MAX_RECORD_BYTES if is_first else limit
+            again = self._sent.take_due(room, carrier.number, now)
+            if again is not None or self._sent.has_due:
+                return again
+        room = min(MAX_FRAMES_BYTES, limit - OVERHEAD_BYTES)
+        if room < LEAST_ROOM or not self._has_output(carrier, now):
+            return None
+        return self._make(carrier, room, now)
+
+    def farewell(self, frames: bytes) -> bytes:
+        """Seal the last record of all, which nobody will send again."""
+        return self._sealer.seal(frames)
+
+    def _has_output(self, carrier: SessionCarrier, now: float) -> bool:
+        """Whether there is something to make a record of, and room in the log to keep it."""
+        sent = self._sent
+        if not sent.has_room:
+            return False
+        if len(self._outgoing.scheduler) and sent.has_room_for_data:
+            return True
+        ack_at = self._received.ack_at
+        return (ack_at is not None and ack_at <= now) or self._has_control(carrier)
+
+    def _has_control(self, carrier: SessionCarrier) -> bool:
+        return (
+            self._outgoing.has_control
+            or carrier.ping_wanted
+            or carrier.pong_token is not None
+            or len(self._sent.skips) > 0
+        )
+
+    def _make(self, carrier: SessionCarrier, room: int, now: float) -> bytes | None:
+        parts: list[bytes] = []
+        elicits = False
+        if self._received.has_news:
+            # Half of a small record: the rest of many ranges follows in the next.
+            parts.append(encode_ack(self._received.acknowledge(now, room // 2)))
+            room -= len(parts[0])
+        if self._has_control(carrier):
+            room, elicits = self._fill_control(parts, carrier, room, now)
+        if self._sent.has_room_for_data and self._outgoing.fill_data(parts, room):
+            elicits = True
+        if not parts:
+            return None
+        if not elicits and self._sent.silent >= MAX_SILENT:
+            parts.append(encode_ping(0, 0))
+            elicits = True
+        record = self._sealer.seal(parts[0] if len(parts) == 1 else b"".join(parts))
+        self._sent.add(record, elicits, carrier.number, now)
+        return record
+
+    def _fill_control(
+        self, parts: list[bytes], carrier: SessionCarrier, room: int, now: float
+    ) -> tuple[int, bool]:
+        elicits = False
+        if carrier.ping_wanted and room >= _PING_BYTES:
+            carrier.ping_wanted = False
+            self._token = self._token % _LARGEST_TOKEN + 1
+            parts.append(encode_ping(self._token, round(carrier.interval * 1000)))
+            room -= _PING_BYTES
+            elicits = True
+        if carrier.pong_token is not None and room >= _PONG_BYTES:
+            parts.append(encode_pong(carrier.pong_token))
+            carrier.pong_token = None
+            room -= _PONG_BYTES
+        while self._sent.skips and room >= _SKIP_BYTES:
+            parts.append(encode_skip(*self._sent.skips.pop_first()))
+            room -= _SKIP_BYTES
+            elicits = True
+        room, more = self._outgoing.fill_control(parts, room, now)
+        return room, elicits or more

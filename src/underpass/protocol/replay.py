@@ -1,0 +1,312 @@
+"""What makes a session outlive its carriers: records kept until acknowledged, taken in once.
+
+- `SendLog` keeps every sealed record, knows which carrier each is on, and says which are due again.
+- `ReceiveLog` knows which numbers have come, and what to acknowledge and when.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from itertools import islice
+
+from underpass.errors import RemoteProtocolError
+from underpass.protocol.frames import DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_UNITS, Ack
+from underpass.protocol.ranges import Ranges
+
+# What may await acknowledgement; 32 MiB fill 1.3 Gbit/s at 200 ms.
+MAX_RECORDS = 8192
+MAX_NUMBERS = 16_384
+MAX_BYTES = 32 * 1024 * 1024
+# Data stops at this part of each, so that what is not data is never stuck behind it.
+_DATA_NUMERATOR, _DATA_DENOMINATOR = 7, 8
+
+# Numbers ahead of the lowest missing one: twice what a sender may have out, as the other end may
+# not know yet what has come.
+MAX_AHEAD = 2 * MAX_NUMBERS
+
+# When a record that elicits it is acknowledged at the latest, or after so much.
+ACK_SECONDS = 0.025
+ACK_RECORDS = 128
+ACK_BYTES = 256 * 1024
+
+# The size of an ACK: its fixed part, and each of its ranges.
+ACK_HEAD_BYTES = 12
+ACK_RANGE_BYTES = 16
+
+# Records that elicit nothing before one that does: the other end must acknowledge some time.
+MAX_SILENT = 64
+
+# A record waits this long at least, and so many round trips, before it counts as lost where others
+# of its carrier have arrived.
+MIN_OVERDUE_SECONDS = 1.0
+OVERDUE_ROUND_TRIPS = 3
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One record out. `record` is None for one that elicits nothing: it is never sent again."""
+
+    seq: int
+    record: bytes | None
+    size: int
+    carrier: int
+    sent_at: float
+    order: int
+    is_due: bool = False
+    again: bool = False
+
+
+class SendLog:
+    """Records out and not acknowledged, in the order of their numbers."""
+
+    __slots__ = (
+        "_acked",
+        "_acked_order",
+        "_due",
+        "_entries",
+        "_oldest",
+        "_order",
+        "bytes",
+        "next_seq",
+        "silent",
+        "skips",
+    )
+
+    def __init__(self) -> None:
+        self._entries: dict[int, LogEntry] = {}
+        # All below is acknowledged; ranges above that are.
+        self._oldest = 0
+        self._acked = Ranges()
+        # Records lost and to be sent again, lowest first: streams are freed in order.
+        self._due: list[int] = []
+        self._order = 0
+        # Of each carrier, the latest of its records that is acknowledged, in order of sending.
+        self._acked_order: dict[int, int] = {}
+        self.bytes = 0
+        self.next_seq = 0
+        # Records since the last that elicits an acknowledgement.
+        self.silent = 0
+        # Numbers that will not come any more, to be told by SKIP.
+        self.skips = Ranges()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything has been acknowledged."""
+        return not self._entries and not self.skips
+
+    @property
+    def has_due(self) -> bool:
+        """Whether records are to be sent again."""
+        return bool(self._due)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a record that is not data may be added."""
+        return len(self._entries) < MAX_RECORDS and self.next_seq - self._oldest < MAX_NUMBERS
+
+    @property
+    def has_room_for_data(self) -> bool:
+        """Whether a record with data may be added."""
+        return (
+            len(self._entries) < MAX_RECORDS * _DATA_NUMERATOR // _DATA_DENOMINATOR
+            and self.bytes < MAX_BYTES * _DATA_NUMERATOR // _DATA_DENOMINATOR
+            and self.next_seq - self._oldest < MAX_NUMBERS * _DATA_NUMERATOR // _DATA_DENOMINATOR
+        )
+
+    def add(self, record: bytes, elicits: bool, carrier: int, now: float) -> None:
+        """Keep the record with the next number, just sent on `carrier`."""
+        seq = self.next_seq
+        self.next_seq = seq + 1
+        self._order += 1
+        if elicits:
+            self.silent = 0
+            size = len(record)
+            self.bytes += size
+            self._entries[seq] = LogEntry(seq, record, size, carrier, now, self._order)
+        else:
+            self.silent += 1
+            self._entries[seq] = LogEntry(seq, None, 0, carrier, now, self._order)
+
+    def acknowledge(self, ack: Ack, now: float) -> float | None:
+        """Forget what `ack` names; return a round-trip time in seconds, if it tells one.
+
+        Raises `RemoteProtocolError` for records that were never sent.
+        """
+        highest = ack.ranges[-1][1] if ack.ranges else ack.next_seq - 1
+        if highest >= self.next_seq:
+            raise RemoteProtocolError("acknowledges what was never sent")
+        newest: LogEntry | None = None
+        entries = self._entries
+        for seq in range(self._oldest, ack.next_seq):
+            entry = entries.pop(seq, None)
+            if entry is not None:
+                self._forget(entry)
+                newest = entry
+        self._oldest = max(self._oldest, ack.next_seq)
+        for first, last in ack.ranges:
+            newest = self._acknowledge_range(first, last) or newest
+        self._advance()
+        if newest is None or newest.again or newest.seq != highest:
+            return None
+        return max(0.0, now - newest.sent_at - ack.delay * DELAY_UNIT)
+
+    def _acknowledge_range(self, first: int, last: int) -> LogEntry | None:
+        newest: LogEntry | None = None
+        for start, end in self._acked.add(max(first, self._oldest), last):
+            for seq in range(start, end + 1):
+                entry = self._entries.pop(seq, None)
+                if entry is not None:
+                    self._forget(entry)
+                    newest = entry
+        return newest
+
+    def _advance(self) -> None:
+        """Drop ranges that the lowest missing number has passed, and join one it touches."""
+        while (first := self._acked.first) is not None and first <= self._oldest:
+            _, last = self._acked.pop_first()
+            self._oldest = max(self._oldest, last + 1)
+
+    def _forget(self, entry: LogEntry) -> None:
+        self.bytes -= entry.size
+        if entry.order > self._acked_order.get(entry.carrier, 0):
+            self._acked_order[entry.carrier] = entry.order
+
+    def carrier_died(self, carrier: int) -> None:
+        """All that was on `carrier` is due again."""
+        self._acked_order.pop(carrier, None)
+        self._lose([entry for entry in self._entries.values() if entry.carrier == carrier])
+
+    def lost(self, seqs: list[int]) -> None:
+        """These records did not arrive, as far as is known: they are due again."""
+        self._lose([self._entries[seq] for seq in seqs if seq in self._entries])
+
+    def check_overdue(self, now: float, delay: float) -> None:
+        """Take for lost what waits too long while later records of its carrier have arrived."""
+        before = now - max(MIN_OVERDUE_SECONDS, OVERDUE_ROUND_TRIPS * delay)
+        acked = self._acked_order
+        self._lose(
+            [
+                entry
+                for entry in self._entries.values()
+                if entry.sent_at <= before and entry.order < acked.get(entry.carrier, 0)
+            ]
+        )
+
+    def _lose(self, entries: list[LogEntry]) -> None:
+        for entry in entries:
+            if entry.record is None:
+                del self._entries[entry.seq]
+                self.skips.add(entry.seq, entry.seq)
+            elif not entry.is_due:
+                entry.is_due = True
+                heapq.heappush(self._due, entry.seq)
+
+    def take_due(self, limit: int, carrier: int, now: float) -> bytes | None:
+        """Return a record to send again on `carrier`; None if none is due or it is too long."""
+        while self._due:
+            entry = self._entries.get(self._due[0])
+            if entry is None or entry.record is None or not entry.is_due:
+                heapq.heappop(self._due)
+                continue
+            if entry.size > limit:
+                return None
+            heapq.heappop(self._due)
+            self._order += 1
+            entry.is_due = False
+            entry.again = True
+            entry.carrier = carrier
+            entry.sent_at = now
+            entry.order = self._order
+            return entry.record
+        return None
+
+    def waiting(self) -> dict[int, float]:
+        """Since when the oldest record on each carrier waits, of those that elicit an ACK."""
+        oldest: dict[int, float] = {}
+        for entry in self._entries.values():
+            if entry.record is not None and not entry.is_due:
+                since = oldest.get(entry.carrier, entry.sent_at)
+                oldest[entry.carrier] = min(since, entry.sent_at)
+        return oldest
+
+
+class ReceiveLog:
+    """Which numbers have come. `next_seq`: every lower one has."""
+
+    __slots__ = ("_ack_at", "_ahead", "_bytes", "_newest_at", "_records", "next_seq")
+
+    def __init__(self) -> None:
+        self.next_seq = 0
+        self._ahead = Ranges()
+        # Since the last ACK: records and bytes, and when the ACK is due, if something elicits it.
+        self._records = 0
+        self._bytes = 0
+        self._ack_at: float | None = None
+        self._newest_at = 0.0
+
+    @property
+    def gaps(self) -> int:
+        """How many ranges have come above the lowest missing number."""
+        return len(self._ahead)
+
+    def is_new(self, seq: int) -> bool:
+        """Whether `seq` has not come before. Raises `RemoteProtocolError` beyond the window."""
+        if seq >= self.next_seq + MAX_AHEAD:
+            raise RemoteProtocolError("a record far ahead of its window")
+        return seq >= self.next_seq and seq not in self._ahead
+
+    def add(self, seq: int, size: int, now: float) -> None:
+        """`seq` has come, in a record of `size` bytes, and has opened."""
+        self._records += 1
+        self._bytes += size
+        self._newest_at = now
+        if seq == self.next_seq and not self._ahead:
+            self.next_seq = seq + 1
+        else:
+            self.skip(seq, seq)
+
+    def skip(self, first: int, last: int) -> None:
+        """These numbers count as received. Raises `RemoteProtocolError` beyond the window."""
+        if last >= self.next_seq + MAX_AHEAD:
+            raise RemoteProtocolError("skips records far ahead")
+        if last < self.next_seq:
+            return
+        self._ahead.add(max(first, self.next_seq), last)
+        while self._ahead.first == self.next_seq:
+            self.next_seq = self._ahead.pop_first()[1] + 1
+
+    def elicited(self, now: float) -> None:
+        """What has come is to be acknowledged soon."""
+        if self._ack_at is None:
+            self._ack_at = now + ACK_SECONDS
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has come since the last ACK."""
+        return self._records > 0
+
+    @property
+    def ack_at(self) -> float | None:
+        """When an ACK is due at the latest; None while nothing elicits one."""
+        if self._ack_at is not None and (self._records >= ACK_RECORDS or self._bytes >= ACK_BYTES):
+            return 0.0
+        return self._ack_at
+
+    def repeat(self, now: float) -> None:
+        """Acknowledge soon, though nothing new has come: an ACK was perhaps lost."""
+        self._records += 1
+        self.elicited(now)
+
+    def acknowledge(self, now: float, room: int) -> Ack:
+        """The ACK to send now, with as many ranges as fit into `room` bytes."""
+        self._records = 0
+        self._bytes = 0
+        self._ack_at = None
+        most = max(0, min(MAX_ACK_RANGES, (room - ACK_HEAD_BYTES) // ACK_RANGE_BYTES))
+        ranges = tuple(islice(self._ahead, most)) if self._ahead else ()
+        delay = min(round((now - self._newest_at) / DELAY_UNIT), MAX_DELAY_UNITS)
+        return Ack(max(0, delay), self.next_seq, ranges)

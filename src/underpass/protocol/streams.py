@@ -1,0 +1,301 @@
+"""`Streams`: all streams of one session, from frames to what an application does with them.
+
+Both ends are this class. It knows nothing of records and carriers: `receive` takes one frame that
+has come, `outgoing` has the frames to send, and the application's calls stand between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
+from underpass.protocol.frame_codec import (
+    encode_open,
+    encode_opened,
+    encode_refused,
+    encode_reset,
+)
+from underpass.protocol.frames import (
+    Data,
+    Datagram,
+    Fin,
+    Frame,
+    Kind,
+    Open,
+    Opened,
+    Payload,
+    Refused,
+    Reset,
+    ResetCode,
+    Window,
+)
+from underpass.protocol.mux_stream import MuxStream
+from underpass.protocol.outgoing import Outgoing
+from underpass.protocol.session_events import (
+    DatagramReceived,
+    SessionEvent,
+    StreamOffered,
+    StreamOpened,
+    StreamReadable,
+    StreamRefused,
+    StreamWasReset,
+)
+from underpass.protocol.stream_state import (
+    NOT_ACCEPTED,
+    NOT_OFFERED,
+    OPENING,
+    StreamInput,
+    StreamState,
+)
+from underpass.protocol.stream_table import StreamTable
+
+# Datagrams that have come and were not taken by `events` yet.
+MAX_DATAGRAM_EVENTS = 256
+
+
+class Streams:
+    """See the module. Offsets and sizes are in bytes, `now` in seconds of any steady clock."""
+
+    def __init__(self, table: StreamTable, events: list[SessionEvent]) -> None:
+        self._table = table
+        self._events = events
+        self._datagram_events = 0
+        # The last id of ours that the other end looks at, once it has gone away.
+        self._last_allowed: int | None = None
+        self.outgoing = Outgoing(table, events)
+        self.highest_offered = 0
+        self.is_draining = False
+        # Smoothed round-trip time in seconds, kept current by the session.
+        self.delay = 0.1
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    # --- what the application does
+
+    def open(self, host: str, port: int, kind: Kind = Kind.BYTES) -> int:
+        """Ask for a stream and return its id; bytes may be sent on it at once.
+
+        Raises `LocalProtocolError` where no more can be opened: DRAINING after either end went
+        away, CONNECTION_LIMIT at the other end's limit or when the ids are used up.
+        """
+        if self.is_draining or self._last_allowed is not None:
+            raise LocalProtocolError("this session opens no more streams", Failure.DRAINING)
+        stream = self._table.open()
+        stream.kind = kind
+        stream.happened(StreamInput.SEND_OPEN)
+        self.outgoing.control.append(encode_open(stream.id, kind, host, port))
+        return stream.id
+
+    def accept(self, stream_id: int, bound: str = "") -> None:
+        """Say that a stream that was offered stands, at `bound` (``host:port``)."""
+        stream = self._table.known(stream_id)
+        stream.happened(StreamInput.SEND_OPENED)
+        self.outgoing.control.append(encode_opened(stream_id, bound))
+        self._tell_readable(stream)
+
+    def refuse(self, stream_id: int, failure: Failure, details: str = "") -> None:
+        """Say that a stream that was offered does not stand, and why."""
+        stream = self._table.known(stream_id)
+        stream.happened(StreamInput.SEND_REFUSED)
+        self.outgoing.control.append(encode_refused(stream_id, failure, details))
+        self._table.forget(stream)
+
+    def send(self, stream_id: int, data: bytes) -> None:
+        """Let bytes wait for their turn. Raises `LocalProtocolError` after fin or before accept."""
+        stream = self._table.known(stream_id)
+        if not data:
+            return
+        stream.write(data)
+        if not stream.is_ready and stream.sent < stream.send_limit:
+            self.outgoing.scheduler.add(stream)
+
+    def finish(self, stream_id: int) -> None:
+        """Send fin after what waits; the other direction goes on."""
+        stream = self._table.known(stream_id)
+        stream.finish()
+        if stream.can_send:
+            self.outgoing.scheduler.add(stream)
+
+    def reset(self, stream_id: int, code: ResetCode = ResetCode.RESET) -> None:
+        """End both directions at once; what waits is lost. No effect on a stream that is gone."""
+        stream = self._table.get(stream_id)
+        if stream is None:
+            return
+        stream.happened(StreamInput.SEND_RESET)
+        self.outgoing.control.append(encode_reset(stream_id, code))
+        self._table.forget(stream)
+
+    def send_datagram(self, stream_id: int, data: bytes, now: float) -> None:
+        """Send a datagram, or drop it rather than late."""
+        if self._table.known(stream_id).kind is not Kind.DATAGRAMS:
+            raise LocalProtocolError("a datagram on a stream of bytes")
+        self.outgoing.datagrams.add(stream_id, data, now)
+
+    def is_clogged(self, stream_id: int) -> bool:
+        """Whether much waits to be sent: the application should wait for `StreamWritable`."""
+        stream = self._table.get(stream_id)
+        return stream is not None and stream.is_clogged
+
+    def read(self, stream_id: int, limit: int, now: float) -> Payload | None:
+        """Return up to `limit` bytes, ``b""`` at the end, None while there is nothing.
+
+        Reading is what gives the other end credit.
+        """
+        stream = self._table.known(stream_id)
+        if stream.state in NOT_ACCEPTED:
+            raise LocalProtocolError("read from a stream that was not accepted")
+        data = stream.received.read(limit)
+        if data:
+            # After the end there is nothing more to grant.
+            if stream.fin_at is None and stream.window.consume(
+                len(data), now, self.delay, self._table.pool
+            ):
+                self.outgoing.want_window(stream)
+            return data
+        if not stream.is_finished:
+            stream.told_readable = False
+            return None
+        stream.end_read = True
+        if stream.is_done:
+            self._table.forget(stream)
+        return b""
+
+    # --- frames that came
+
+    def receive(self, frame: Frame) -> None:
+        """Take in one frame of a stream. Raises `RemoteProtocolError` for what is not allowed."""
+        handler = _HANDLERS.get(type(frame))
+        if handler is None:
+            raise RemoteProtocolError("not a frame of a stream")
+        handler(self, frame)
+
+    def receive_data(self, frame: Data) -> None:
+        """Take in DATA."""
+        stream = self._table.find(frame.stream)
+        if stream is None:
+            return
+        if stream.state is not StreamState.OPEN:
+            self._stands(stream)
+            stream.happened(StreamInput.RECEIVE_DATA)
+        stream.insert(frame.offset, frame.data)
+        if not stream.told_readable:
+            self._tell_readable(stream)
+
+    def _receive_open(self, frame: Open) -> None:
+        self._table.check_theirs(frame.stream)
+        stream = self._table.find(frame.stream)
+        if stream is None:
+            # Its reset has overtaken it.
+            return
+        stream.happened(StreamInput.RECEIVE_OPEN)
+        self.highest_offered = max(self.highest_offered, frame.stream)
+        if self.is_draining:
+            self.refuse(frame.stream, Failure.DRAINING)
+        elif self._table.is_crowded:
+            self.refuse(frame.stream, Failure.CONNECTION_LIMIT, "too many streams")
+        elif frame.kind not in (Kind.BYTES, Kind.DATAGRAMS):
+            self.refuse(frame.stream, Failure.NOT_IMPLEMENTED, "a kind of stream not known here")
+        else:
+            stream.kind = Kind(frame.kind)
+            self._events.append(StreamOffered(frame.stream, stream.kind, frame.host, frame.port))
+
+    def _receive_opened(self, frame: Opened) -> None:
+        stream = self._table.answered(frame.stream)
+        if stream is None:
+            return
+        was_opening = stream.state in OPENING
+        stream.happened(StreamInput.RECEIVE_OPENED)
+        if was_opening:
+            self._events.append(StreamOpened(frame.stream, frame.bound))
+
+    def _receive_refused(self, frame: Refused) -> None:
+        stream = self._table.answered(frame.stream)
+        if stream is None:
+            return
+        stream.happened(StreamInput.RECEIVE_REFUSED)
+        self._table.forget(stream)
+        self._events.append(StreamRefused(*frame))
+
+    def _receive_fin(self, frame: Fin) -> None:
+        stream = self._table.find(frame.stream)
+        if stream is None:
+            return
+        self._stands(stream)
+        stream.happened(StreamInput.RECEIVE_FIN)
+        stream.finish_received(frame.offset)
+        self._tell_readable(stream)
+
+    def _receive_reset(self, frame: Reset) -> None:
+        stream = self._table.find(frame.stream)
+        if stream is None:
+            return
+        was_offered = stream.state not in NOT_OFFERED
+        stream.happened(StreamInput.RECEIVE_RESET)
+        self._table.forget(stream)
+        if was_offered:
+            self._events.append(StreamWasReset(frame.stream, frame.code))
+
+    def _receive_window(self, frame: Window) -> None:
+        stream = self._table.find(frame.stream)
+        if stream is None:
+            return
+        stream.credit(frame.limit)
+        if not stream.is_ready and stream.can_send:
+            self.outgoing.scheduler.add(stream)
+
+    def _receive_datagram(self, frame: Datagram) -> None:
+        stream = self._table.get(frame.stream)
+        if stream is None or stream.kind is not Kind.DATAGRAMS:
+            # Overtaken by the end of its stream, or not asked for: dropping one is always right.
+            return
+        if self._datagram_events < MAX_DATAGRAM_EVENTS:
+            self._datagram_events += 1
+            self._events.append(DatagramReceived(*frame))
+
+    def events_taken(self) -> None:
+        """The application has taken all events: datagrams may come again."""
+        self._datagram_events = 0
+
+    def go_away(self, last: int) -> None:
+        """The other end looks at no stream of ours above `last`: those are refused."""
+        self._last_allowed = last
+        for stream in self._table:
+            if self._table.is_ours(stream.id) and stream.id > last:
+                self._table.forget(stream)
+                details = "the other end is going away"
+                self._events.append(StreamRefused(stream.id, Failure.DRAINING, details))
+
+    def end_all(self, code: ResetCode) -> None:
+        """The session is lost: every stream is reset."""
+        for stream in self._table:
+            was_offered = stream.state not in NOT_OFFERED
+            self._table.forget(stream)
+            if was_offered:
+                self._events.append(StreamWasReset(stream.id, code))
+        self.outgoing.clear()
+
+    def _stands(self, stream: MuxStream) -> None:
+        """Data or fin from the far end stands for its OPENED."""
+        if stream.state in OPENING:
+            self._events.append(StreamOpened(stream.id, ""))
+
+    def _tell_readable(self, stream: MuxStream) -> None:
+        if stream.told_readable or stream.state in NOT_ACCEPTED:
+            return
+        if stream.received.size or stream.is_finished:
+            stream.told_readable = True
+            self._events.append(StreamReadable(stream.id))
+
+
+_HANDLERS: dict[type[Any], Callable[[Streams, Any], None]] = {
+    Data: Streams.receive_data,
+    Open: Streams._receive_open,
+    Opened: Streams._receive_opened,
+    Refused: Streams._receive_refused,
+    Fin: Streams._receive_fin,
+    Reset: Streams._receive_reset,
+    Window: Streams._receive_window,
+    Datagram: Streams._receive_datagram,
+}
