@@ -147,6 +147,14 @@ def _parse_ports(text: str) -> tuple[int, int]:
     return first, last
 
 
+def _without_host_bits(pattern: str) -> str:
+    """The network that `pattern` is probably meant to be, as the end of a sentence."""
+    try:
+        return f"; did you mean {ipaddress.ip_network(pattern, strict=False)}?"
+    except ValueError:
+        return ""
+
+
 def _canonical_pattern(pattern: str) -> str:
     if pattern == "*":
         return pattern
@@ -154,7 +162,8 @@ def _canonical_pattern(pattern: str) -> str:
         try:
             return str(ipaddress.ip_network(pattern))
         except ValueError as error:
-            raise ValueError(f"{pattern!r}: {error}") from None
+            # Its text begins with the pattern.
+            raise ValueError(f"{error}{_without_host_bits(pattern)}") from None
     prefix = "*." if pattern.startswith("*.") else ""
     try:
         host = Address.of(pattern.removeprefix(prefix), 1).host

@@ -111,12 +111,15 @@ class ListenAddress:
             if not path or "\0" in path:
                 raise ValueError("expected unix:PATH")
             return cls(None, 0, path)
-        host, _, port = text.rpartition(":")
-        if port == "0":
+        host, colon, port = text.rpartition(":")
+        if not colon or not (port == "0" or _PORT.fullmatch(port)):
+            raise ValueError(f"{text!a}: expected host:port (port 0: any free one) or unix:PATH")
+        try:
             # Only a listener may leave the port to the system.
-            return cls(Address.parse(f"{host}:1").host, 0)
-        address = Address.parse(text)
-        return cls(address.host, address.port)
+            address = Address.parse(f"{host}:1" if port == "0" else text)
+        except ValueError as error:
+            raise ValueError(f"{text!a}: {error}") from None
+        return cls(address.host, int(port))
 
     @property
     def is_loopback(self) -> bool:

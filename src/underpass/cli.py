@@ -80,7 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = _parser().parse_args(given)
+        arguments, unknown = _parser().parse_known_args(given)
+        if unknown:
+            # By the command's own parser: its usage is what the user needs to see.
+            arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:
         # argparse has said what is wrong, or printed the help.
         return EXIT_USAGE if end.code else EXIT_OK
@@ -141,7 +144,7 @@ def _command(
     text: str = "",
     epilog: str = "",
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
+    parser = commands.add_parser(
         name,
         help=summary,
         description=text or summary[:1].upper() + summary[1:] + ".",
@@ -149,6 +152,8 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(parser=parser)
+    return parser
 
 
 _LISTS = ("listen", "allow", "deny")
@@ -194,11 +199,13 @@ def _add_user(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     ):
         action = _command(actions, name, summary)
         if name != "list":
-            action.add_argument("name", metavar="NAME")
+            action.add_argument("name", metavar="NAME", help="the user's name")
         if name in ("add", "rules"):
-            action.add_argument("--allow", metavar="RULE", action="append", default=[])
-            action.add_argument("--deny", metavar="RULE", action="append", default=[])
-        action.add_argument("--state", metavar="DIR", help="where the users are kept")
+            for flag, verb in (("--allow", "let"), ("--deny", "do not let")):
+                text = f"{verb} this user go there; may be repeated"
+                action.add_argument(flag, metavar="RULE", help=text, action="append", default=[])
+        text = "where the users are kept (default ~/.local/state/underpass)"
+        action.add_argument("--state", metavar="DIR", help=text)
         action.set_defaults(run=_run_user, action=name)
 
 
@@ -206,7 +213,7 @@ def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = _command(commands, "config", "check a configuration file", epilog=_CONFIG_EPILOG)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     check = _command(actions, "check", "check a file and print all options, secrets redacted")
-    check.add_argument("file", metavar="FILE", type=Path)
+    check.add_argument("file", metavar="FILE", type=Path, help="a TOML file")
     check.set_defaults(run=_check_config)
 
 
@@ -221,7 +228,9 @@ def _run_proxy(arguments: argparse.Namespace, argv: list[str]) -> int:
     flags = {key: getattr(arguments, key) for key, _, _ in _PROXY_FLAGS}
 
     def load() -> ProxyOptions:
-        return load_proxy_options(arguments.config, os.environ, flags)
+        options = load_proxy_options(arguments.config, os.environ, flags)
+        _check_certificate(options)
+        return options
 
     inheritance = inherit(os.environ)
     if inheritance is None:
@@ -241,6 +250,14 @@ def _run_proxy(arguments: argparse.Namespace, argv: list[str]) -> int:
     return run_proxy(load, inheritance)
 
 
+def _check_certificate(options: ProxyOptions) -> None:
+    """Read what only listeners need: a wrong file stops the start, or a reload, as a whole."""
+    if options.tls_cert is not None and options.tls_key is not None:
+        from underpass.net.tls import server_context  # noqa: PLC0415
+
+        server_context(options.tls_cert, options.tls_key)
+
+
 def _holds_password(url: str) -> bool:
     from underpass.options import Via  # noqa: PLC0415
 
@@ -250,7 +267,9 @@ def _holds_password(url: str) -> bool:
 def _check_config(arguments: argparse.Namespace, _: list[str]) -> int:
     from underpass.config import load_proxy_options, show  # noqa: PLC0415
 
-    print(show(load_proxy_options(arguments.file)), end="")
+    options = load_proxy_options(arguments.file)
+    _check_certificate(options)
+    print(show(options), end="")
     return EXIT_OK
 
 
@@ -269,8 +288,10 @@ def _run_user(arguments: argparse.Namespace, _: list[str]) -> int:
     match arguments.action:
         case "add":
             rules = _rules(given)
+            user_commands.check_absent(store, name)
             user_commands.add(store, name, read_password(name), rules)
         case "passwd":
+            user_commands.check_present(store, name)
             user_commands.change_password(store, name, read_password(name))
         case "remove":
             user_commands.remove(store, name)
@@ -308,16 +329,30 @@ def read_password(name: str) -> str:
 
     Raises `ConfigurationError` for an empty, too long or mistyped one.
     """
-    if sys.stdin.isatty():
-        import getpass  # noqa: PLC0415
-
-        password = getpass.getpass(f"Password for {name}: ")
-        if getpass.getpass("Once more: ") != password:
-            raise ConfigurationError("the two passwords differ; nothing was changed")
-    else:
-        password = sys.stdin.readline(MAX_PASSWORD + 2).removesuffix("\n").removesuffix("\r")
+    try:
+        if sys.stdin is None:
+            # Started with it closed.
+            raise EOFError
+        if sys.stdin.isatty():
+            password = _ask_twice(name)
+        else:
+            password = sys.stdin.readline(MAX_PASSWORD + 2).removesuffix("\n").removesuffix("\r")
+        password.encode()
+    except EOFError:
+        raise ConfigurationError("no password was given; nothing was changed") from None
+    except UnicodeError:
+        raise ConfigurationError("the password is not UTF-8 text; nothing was changed") from None
     if not password:
         raise ConfigurationError("an empty password; give one line on standard input")
     if len(password) > MAX_PASSWORD:
         raise ConfigurationError(f"a password has at most {MAX_PASSWORD} characters")
+    return password
+
+
+def _ask_twice(name: str) -> str:
+    import getpass  # noqa: PLC0415
+
+    password = getpass.getpass(f"Password for {name}: ")
+    if getpass.getpass("Once more: ") != password:
+        raise ConfigurationError("the two passwords differ; nothing was changed")
     return password

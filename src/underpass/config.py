@@ -81,9 +81,9 @@ def load_proxy_options(
     values: dict[str, Any] = {}
     for layer in layers:
         values.update(_decode(layer))
-    _put_password(values, environ or {})
     limits = {key.removeprefix("limits."): values.pop(key) for key in list(values) if "." in key}
     try:
+        _put_password(values, environ or {})
         return ProxyOptions(limits=Limits(**limits), **values)
     except ConfigurationError as error:
         places = ", ".join(layer.name for layer in layers if layer.values) or "defaults"
@@ -181,7 +181,9 @@ def _value(kind: Kind, raw: object, textual: bool) -> object:
     try:
         value = msgspec.convert(raw, wire, strict=not textual)
     except msgspec.ValidationError:
-        raise ValueError(f"expected {kind.expected}, got {_described(raw)}") from None
+        # Outside of a file everything is text, and nobody wrote quotes there.
+        got = f"{raw[:_SHOWN]!a}" if textual and isinstance(raw, str) else _described(raw)
+        raise ValueError(f"expected {kind.expected}, got {got}") from None
     if kind.parse is None:
         return value
     return tuple(kind.parse(item) for item in value) if kind.many else kind.parse(value)
@@ -219,13 +221,16 @@ def _put_password(values: dict[str, Any], environ: Mapping[str, str]) -> None:
     via: Via | None = values.get("via")
     path: Path | None = values.get("via_password_file")
     if path is not None:
-        password = read_secret(path)
+        try:
+            password = read_secret(path)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"via_password_file: {error}") from None
     elif VIA_PASSWORD in environ and via is not None:
         password = environ[VIA_PASSWORD]
     else:
         return
     if via is None:
-        raise ConfigurationError(f"{path}: a via_password_file without a via to use it for")
+        raise ConfigurationError(f"via_password_file: {path}: there is no via to use it for")
     if not via.user:
         raise ConfigurationError(
             f"via: there is a password for {via}, but no user; write {via.scheme}://USER@HOST:PORT"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.operations.client import Client, client, metric
+from tests.operations.programs import children
 from tests.origins import HttpOrigin
 from tests.real.conftest import StartProxy
 from tests.real.processes import ProxyProcess, accepts, wait_until
@@ -26,12 +27,6 @@ TRIES = 64
 @pytest.fixture
 def proxy(start_proxy: StartProxy) -> ProxyProcess:
     return start_proxy(*FLAGS)
-
-
-def children(process: int) -> list[int]:
-    """The processes that `process` has started."""
-    found = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(child) for child in found.split()]
 
 
 def sockets(process: int) -> int:

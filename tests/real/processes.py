@@ -18,7 +18,7 @@ from pathlib import Path
 START_SECONDS = 15.0
 END_SECONDS = 10.0
 
-_LISTENING = re.compile(r"listening (?:(https?)://([0-9.]+):([0-9]+)|unix:(.+))")
+_LISTENING = re.compile(r"listening (?:https?://(?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+|unix:.+)")
 
 # What the developer's own shell says about proxies must not reach a test.
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

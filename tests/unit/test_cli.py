@@ -123,6 +123,15 @@ def test_wrong_usage_ends_with_2(argv: list[str], capsys: pytest.CaptureFixture[
     assert "underpass" in capsys.readouterr().err
 
 
+def test_an_unknown_flag_is_answered_with_the_usage_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["user", "list", "--nope"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("usage: underpass user list ")
+    assert error.endswith("underpass user list: error: unrecognized arguments: --nope\n")
+
+
 def test_arguments_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["underpass", "--version"])
     assert cli.main() == 0
@@ -160,8 +169,7 @@ def test_a_wrong_option_ends_with_2_and_the_reason(
 ) -> None:
     assert cli.main(["proxy", "--workers", "many"]) == 2
     assert capsys.readouterr().err == (
-        "underpass: command line: --workers: expected a whole number from 0 to 64, "
-        "got a string ('many')\n"
+        "underpass: command line: --workers: expected a whole number from 0 to 64, got 'many'\n"
     )
 
 
@@ -322,7 +330,8 @@ def test_user_commands_reach_the_store(
 ) -> None:
     give(monkeypatch, "secret\n")
     assert cli.main(["user", *argv, "--state", "state"]) == 0
-    assert users.calls == [call]
+    # Before a password is asked for, the store is asked whether it is in vain.
+    assert [made for made in users.calls if not str(made[0]).startswith("check_")] == [call]
 
 
 @pytest.mark.parametrize(
@@ -375,6 +384,69 @@ def test_a_bad_password_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -
     give(monkeypatch, text)
     with pytest.raises(ConfigurationError, match="password"):
         cli.read_password("alice")
+
+
+def test_a_closed_standard_input_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigurationError, match="no password was given"):
+        cli.read_password("alice")
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_password_that_is_no_text_is_refused(
+    monkeypatch: pytest.MonkeyPatch, errors: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8", errors))
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        cli.read_password("alice")
+
+
+def test_the_end_of_a_terminal_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(prompt: str) -> str:
+        raise EOFError
+
+    stdin = io.StringIO()
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr("getpass.getpass", end)
+    with pytest.raises(ConfigurationError, match="no password was given"):
+        cli.read_password("alice")
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "reason"),
+    [
+        ("add", "alice", "there is a user alice already"),
+        ("add", "a b", "a name has 1 to 64"),
+        ("passwd", "bob", "there is no user bob"),
+    ],
+)
+def test_nobody_is_asked_for_a_password_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    action: str,
+    name: str,
+    reason: str,
+) -> None:
+    give(monkeypatch, "secret\n")
+    assert cli.main(["user", "add", "alice", "--state", "state"]) == 0
+    monkeypatch.setattr(cli, "read_password", None)
+    assert cli.main(["user", action, name, "--state", "state"]) == 1
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["proxy", "--config"], ["config", "check"]])
+def test_a_certificate_that_cannot_be_used_stops_the_start(
+    started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str]
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[proxy]\ntls_cert = "a.pem"\ntls_key = "a.key"\nworkers = 2\n')
+    assert cli.main([*argv, str(file)]) == 2
+    error = capsys.readouterr().err
+    assert (
+        error
+        == f"underpass: tls_cert: {tmp_path}/a.pem: cannot be read: No such file or directory\n"
+    )
 
 
 @pytest.mark.parametrize("answers", [["one", "one"], ["one", "two"]])

@@ -260,13 +260,13 @@ def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("WORKERS", "two", "expected a whole number from 0 to 64, got a string ('two')"),
-        ("WORKERS", "", "expected a whole number from 0 to 64, got a string ('')"),
-        ("LOG", "xml", "expected text or json, got a string ('xml')"),
+        ("WORKERS", "two", "expected a whole number from 0 to 64, got 'two'"),
+        ("WORKERS", "", "expected a whole number from 0 to 64, got ''"),
+        ("LOG", "xml", "expected text or json, got 'xml'"),
         (
             "LIMITS_MAX_HEADER_BYTES",
             "1",
-            "expected a number of bytes from 8192 to 1048576, got a string ('1')",
+            "expected a number of bytes from 8192 to 1048576, got '1'",
         ),
         ("LISEN", "x", "unknown option; did you mean UNDERPASS_LISTEN?"),
     ],
@@ -346,14 +346,15 @@ def test_a_password_without_a_user_is_refused(tmp_path: Path, place: str) -> Non
         flags["via_password_file"] = str(write(tmp_path / "secret", "hidden"))
         environ = {}
     assert refusal(flags=flags, environ=environ) == (
-        "via: there is a password for http://p:1, but no user; write http://USER@HOST:PORT"
+        "command line: via: there is a password for http://p:1, but no user; "
+        "write http://USER@HOST:PORT"
     )
 
 
 def test_a_password_file_without_a_via_is_refused(tmp_path: Path) -> None:
     secret = write(tmp_path / "secret", "hidden")
     said = refusal(flags={"via_password_file": str(secret)})
-    assert said == f"{secret}: a via_password_file without a via to use it for"
+    assert said == f"command line: via_password_file: {secret}: there is no via to use it for"
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,30 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> N
 
     A pair that does not fit leaves `context` as it was.
     """
+    _check(f"tls_cert: {certificate}", certificate, b"CERTIFICATE-----")
+    _check(f"tls_key: {key}", key, b"PRIVATE KEY-----")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_pass)
         context.load_cert_chain(certificate, key, password=_no_pass)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"tls_cert {certificate}, tls_key {key}: {reason}") from error
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            reason = f"not the key that belongs to {certificate}"
+        else:
+            reason = f"this and {certificate} can't be used: {error.reason or error}"
+        raise ConfigurationError(f"tls_key: {key}: {reason}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"tls_key: {key}: {error}") from error
+
+
+def _check(place: str, path: Path, mark: bytes) -> None:
+    """Raise `ConfigurationError` for a file that OpenSSL would not take, without saying why."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{place}: cannot be read: {error.strerror}") from None
+    if mark not in text:
+        what = "certificate" if b"CERT" in mark else "private key"
+        raise ConfigurationError(f"{place}: holds no {what} in PEM")
 
 
 def _no_pass() -> str:

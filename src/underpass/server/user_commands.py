@@ -7,12 +7,25 @@ from collections.abc import Sequence
 from underpass.access import Rule
 from underpass.errors import UserError
 from underpass.server.passwords import hash_password
-from underpass.server.user_store import SqliteUserStore, User
+from underpass.server.user_store import SqliteUserStore, User, check_name
 
 
 def add(store: SqliteUserStore, name: str, password: str, rules: Sequence[Rule]) -> None:
     """Add a user. Raises `UserError`, as all here do."""
     store.add(User(name, hash_password(password), tuple(rules)))
+
+
+def check_absent(store: SqliteUserStore, name: str) -> None:
+    """Raise what `add` would for this name, so that nobody is asked for a password in vain."""
+    check_name(name)
+    if store.user(name) is not None:
+        raise UserError(f"there is a user {name} already")
+
+
+def check_present(store: SqliteUserStore, name: str) -> None:
+    """Raise `UserError` where there is no such user."""
+    if store.user(name) is None:
+        raise UserError(f"there is no user {name}")
 
 
 def change_password(store: SqliteUserStore, name: str, password: str) -> None:

@@ -66,6 +66,12 @@ class UserStore(Protocol):
         """Something that differs after every change, whichever process made it. Quick."""
 
 
+def check_name(name: str) -> None:
+    """Raise `UserError` for a name that no user can have."""
+    if not _NAME.fullmatch(name):
+        raise UserError("a name has 1 to 64 letters, digits, '.', '_', '@' or '-'")
+
+
 class SqliteUserStore:
     """Users in ``users.sqlite3`` in a directory, both for their owner alone."""
 
@@ -159,8 +165,7 @@ class SqliteUserStore:
 
     def add(self, user: User) -> None:
         """Add a user. Raises `UserError` for a name that is taken or malformed."""
-        if not _NAME.fullmatch(user.name):
-            raise UserError("a name has 1 to 64 letters, digits, '.', '_', '@' or '-'")
+        check_name(user.name)
         row = (user.name, str(user.password) if user.password else None, _rules_text(user.rules))
         with self._changing() as database:
             try:
