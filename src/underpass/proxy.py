@@ -19,7 +19,7 @@ from underpass.frontends.http.pool import PoolLimits
 from underpass.net.gate import Gate, GateLimits
 from underpass.net.listen import Listener, Service, bind, listening_on
 from underpass.net.relay import RelayTimeouts
-from underpass.net.resolve import Resolver
+from underpass.net.resolve import Lookup, Resolver, system_lookup
 from underpass.net.tls import load_certificate, server_context
 from underpass.observe import Observer
 from underpass.options import Limits, ProxyOptions
@@ -44,13 +44,15 @@ RESTART = ("listen", "workers", "metrics", "log", "log_file", "identity")
 class Parts:
     """What a program may bring of its own; each None is made from the options.
 
-    `sockets` are listening sockets to use instead of binding `options.listen`.
+    `sockets` are listening sockets to use instead of binding `options.listen`; `lookup` resolves
+    names instead of the system, in threads: it may block, and raises `OSError`.
     """
 
     policy: Policy | None = None
     authenticator: Authenticator | None = None
     observer: Observer | None = None
     sockets: Sequence[socket] | None = None
+    lookup: Lookup | None = None
 
 
 class Proxy:
@@ -181,7 +183,8 @@ class Proxy:
 
     def _make_guard(self, options: ProxyOptions) -> Guard:
         limits = options.limits
-        direct = Direct(Resolver(limits.dns_timeout), DirectOptions(limits.connect_timeout))
+        resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
+        direct = Direct(resolver, DirectOptions(limits.connect_timeout))
         outbound = Upstream.from_url(options.via.url, direct) if options.via else direct
         policy = self._parts.policy or Policy(options.rules)
         return Guard(policy, outbound, self._own, self.observer.counters)
