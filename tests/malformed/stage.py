@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from tests.malformed.case import Case
+from tests.origins.held import held
 from underpass import ListenAddress, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
 from underpass.options import Limits
@@ -129,35 +130,24 @@ async def _listening(origin: Origin) -> AsyncIterator[None]:
         server.close()
 
 
-async def _play(stage: Stage, ready: Future[Callable[[], object]]) -> None:
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    async with _listening(stage.origin), _listening(stage.control):
-        options = ProxyOptions(
-            listen=(ListenAddress(LOOPBACK, 0),),
-            allow=(Rule.parse(Effect.ALLOW, LOOPBACK),),
-            limits=Limits(drain_timeout=0),
-        )
+@contextlib.asynccontextmanager
+async def _playing() -> AsyncIterator[Stage]:
+    here = Stage(0, Origin(), Origin(CONTROL))
+    options = ProxyOptions(
+        listen=(ListenAddress(LOOPBACK, 0),),
+        allow=(Rule.parse(Effect.ALLOW, LOOPBACK),),
+        limits=Limits(drain_timeout=0),
+    )
+    async with _listening(here.origin), _listening(here.control):
         async with Proxy(options) as proxy:
-            stage.port = proxy.addresses[0].port
-            ready.set_result(lambda: loop.call_soon_threadsafe(done.set))
-            await done.wait()
+            here.port = proxy.addresses[0].port
+            yield here
             proxy.end()
         async with asyncio.timeout(SECONDS):
-            while stage.origin.open or stage.control.open:
+            while here.origin.open or here.control.open:
                 await asyncio.sleep(0)
 
 
-@contextlib.contextmanager
-def stage() -> Iterator[Stage]:
+def stage() -> AbstractContextManager[Stage]:
     """Run a proxy that may reach 127.0.0.1 alone, and the origins."""
-    here = Stage(0, Origin(), Origin(CONTROL))
-    ready: Future[Callable[[], object]] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_play(here, ready)), name="stage")
-    thread.start()
-    end = ready.result(SECONDS)
-    try:
-        yield here
-    finally:
-        end()
-        thread.join(SECONDS)
+    return held(_playing())
