@@ -89,6 +89,23 @@ def field_of(head: bytes, name: bytes) -> bytes | None:
 Script = Callable[["RawClient"], Awaitable[None]]
 
 
+def answers(*responses: bytes) -> Script:
+    """An origin that reads a head and its body before each of `responses`, and keeps the heads."""
+
+    async def script(visitor: RawClient) -> None:
+        for response in responses:
+            heads.append(await visitor.head())
+            size = field_of(heads[-1], b"content-length")
+            bodies.append(await visitor.exactly(int(size or b"0")))
+            await visitor.say(response)
+
+    heads: list[bytes] = []
+    bodies: list[bytes] = []
+    script.heads = heads  # type: ignore[attr-defined]
+    script.bodies = bodies  # type: ignore[attr-defined]
+    return script
+
+
 @dataclass
 class Origin:
     """Accepts on loopback and runs `script` on each stream; remembers how many it saw."""

@@ -156,3 +156,84 @@ async def test_draining_lets_idle_clients_go_and_finishes_what_is_under_way() ->
         assert await idle.rest() == b""
         await busy.say(b"GET / HTTP/1.1\r\n\r\n")
         assert (await busy.response())[1] == b"ok"
+
+
+async def test_answers_come_in_the_order_of_their_requests() -> None:
+    async with origin(ok) as there, stage() as s, s.client() as client:
+        refused = get(b"10.0.0.1")
+        own = b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"
+        await client.say(refused + get(there.name) + own + b"\r\n" + get(there.name) + refused)
+        for status in (403, 200, 200, 200, 403):
+            head, _ = await client.response()
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert there.accepted == 1
+
+
+async def test_nothing_is_read_after_a_request_that_broke_the_protocol() -> None:
+    async with origin(ok) as there, stage() as s, s.client() as client:
+        broken = get(there.name, b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")
+        await client.say(broken + get(there.name))
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert field_of(head, b"connection") == b"close"
+        assert await client.rest() == b""
+        assert there.accepted == 0
+
+
+@pytest.mark.parametrize("method", [b"PROPFIND", b"get", b"X-UNHEARD.OF!"])
+async def test_a_method_that_nobody_knows_goes_on_as_it_is(method: bytes) -> None:
+    async def script(visitor: RawClient) -> None:
+        assert (await visitor.head()).startswith(method + b" / HTTP/1.1\r\n")
+        await visitor.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with origin(script) as there, stage() as s, s.client() as client:
+        await client.say(get(there.name).replace(b"GET", method))
+        assert (await client.response())[1] == b"ok"
+        assert there.problems == []
+
+
+async def test_a_request_line_of_8000_bytes_is_taken() -> None:
+    async def script(visitor: RawClient) -> None:
+        assert len((await visitor.head()).split(b"\r\n")[0]) > 8000
+        await visitor.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with origin(script) as there, stage() as s, s.client() as client:
+        path = b"/" + b"a" * 8000
+        await client.say(b"GET http://%s%s HTTP/1.1\r\nHost: h\r\n\r\n" % (there.name, path))
+        assert (await client.response())[1] == b"ok"
+
+
+async def test_no_stream_is_kept_for_a_client_of_http_1_0() -> None:
+    async with origin(ok) as there, stage() as s, s.client() as client:
+        request = b"GET http://%s/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" % there.name
+        await client.say(request * 2)
+        head, body = await client.response()
+        assert field_of(head, b"connection") == b"close"
+        assert body == b"ok"
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_ends_its_side_gets_its_answer() -> None:
+    async with origin(ok) as there, stage() as s, s.client() as client:
+        await client.say(get(there.name))
+        client.finish()
+        assert (await client.response())[1] == b"ok"
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_ends_within_a_head_is_told() -> None:
+    async with stage() as s, s.client() as client:
+        await client.say(b"GET http://h/ HT")
+        client.finish()
+        assert (await client.response())[0].startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_refusal_and_its_access_line_share_an_id() -> None:
+    async with stage() as s, s.client() as client:
+        await client.say(get(b"10.0.0.1") + b"nonsense\r\n\r\n")
+        for index in range(2):
+            head, body = await client.response()
+            request_id = (await s.record(index)).request_id.encode()
+            assert field_of(head, b"x-request-id") == request_id
+            assert request_id in body
+        assert s.records[0].request_id != s.records[1].request_id

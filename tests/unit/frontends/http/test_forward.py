@@ -4,26 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.frontends.http.dialogue import RawClient, Script, field_of, origin, stage
+from tests.unit.frontends.http.dialogue import RawClient, answers, field_of, origin, stage
 from underpass.options import Limits
-
-
-def answers(*responses: bytes) -> Script:
-    """An origin that reads a head and its body before each of `responses`, and keeps the heads."""
-
-    async def script(visitor: RawClient) -> None:
-        for response in responses:
-            heads.append(await visitor.head())
-            size = field_of(heads[-1], b"content-length")
-            bodies.append(await visitor.exactly(int(size or b"0")))
-            await visitor.say(response)
-
-    heads: list[bytes] = []
-    bodies: list[bytes] = []
-    script.heads = heads  # type: ignore[attr-defined]
-    script.bodies = bodies  # type: ignore[attr-defined]
-    return script
-
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -261,15 +243,6 @@ async def test_a_server_that_stays_silent_is_a_504() -> None:
         assert b"error=http_response_timeout" in (field_of(head, b"proxy-status") or b"")
 
 
-async def test_a_kept_stream_that_the_server_ended_is_replaced() -> None:
-    async with origin(answers(OK)) as there, stage() as s:
-        for _ in range(2):
-            async with s.client() as client:
-                await client.say(get(there.name))
-                assert (await client.response())[1] == b"ok"
-        assert there.accepted == 2
-
-
 async def test_a_refusal_before_a_get_keeps_the_client() -> None:
     async with origin(answers(OK)) as there, stage() as s, s.client() as client:
         await client.say(get(b"10.0.0.1:80"))
@@ -341,19 +314,45 @@ async def test_max_forwards_is_counted_down() -> None:
         assert field_of(script.heads[0], b"max-forwards") == b"6"  # type: ignore[attr-defined]
 
 
-async def test_streams_are_not_shared_between_clients_that_authenticate_to_the_server() -> None:
-    bound = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nWWW-Authenticate: NTLM\r\n\r\nok"
-    async with (
-        origin(answers(bound, bound)) as there,
-        stage() as s,
-        s.client() as one,
-        s.client() as other,
-    ):
-        await one.say(get(there.name))
-        await one.response()
-        await other.say(get(there.name))
-        await other.response()
-        assert there.accepted == 2
-        await one.say(get(there.name))
-        await one.response()
-        assert there.accepted == 2
+@pytest.mark.parametrize("name", [b"Host", b"Content-Length", b"Cookie", b"Authorization", b"Via"])
+async def test_a_client_cannot_have_removed_what_the_server_relies_on(name: bytes) -> None:
+    script = answers(OK, OK)
+    async with origin(script) as there, stage() as s, s.client() as client:
+        fields = b"Connection: close, %s\r\nCookie: c\r\nAuthorization: a\r\nVia: 1.1 x\r\n" % name
+        request = get(there.name, more=fields + b"Content-Length: 5\r\n").replace(b"GET", b"POST")
+        await client.say(request + b"hello")
+        assert (await client.response())[1] == b"ok"
+        [sent] = script.heads  # type: ignore[attr-defined]
+        assert field_of(sent, b"host") == there.name
+        assert field_of(sent, b"content-length") == b"5"
+        assert field_of(sent, b"cookie") == b"c"
+        assert field_of(sent, b"authorization") == b"a"
+        assert sent.lower().count(b"\r\nvia:") == 2
+        assert script.bodies == [b"hello"]  # type: ignore[attr-defined]
+
+
+async def test_options_of_a_whole_server_asks_for_it() -> None:
+    script = answers(OK)
+    async with origin(script) as there, stage() as s, s.client() as client:
+        await client.say(b"OPTIONS http://%s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
+        await client.response()
+        [sent] = script.heads  # type: ignore[attr-defined]
+        assert sent.startswith(b"OPTIONS * HTTP/1.1\r\n")
+        assert field_of(sent, b"host") == there.name
+
+
+async def test_trace_goes_on_while_it_may() -> None:
+    script = answers(OK)
+    async with origin(script) as there, stage() as s, s.client() as client:
+        request = get(there.name, more=b"Max-Forwards: 1\r\n").replace(b"GET", b"TRACE")
+        await client.say(request)
+        await client.response()
+        [sent] = script.heads  # type: ignore[attr-defined]
+        assert field_of(sent, b"max-forwards") == b"0"
+
+
+async def test_a_max_forwards_that_is_no_number_is_refused() -> None:
+    async with stage() as s, s.client() as client:
+        request = get(b"127.0.0.1:9", more=b"Max-Forwards: x\r\n").replace(b"GET", b"TRACE")
+        await client.say(request)
+        assert (await client.head()).startswith(b"HTTP/1.1 400 ")

@@ -7,9 +7,13 @@ import asyncio
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, bench, field_of, origin
-from underpass.errors import DialError, Failure
+from tests.unit.frontends.http.test_message_stream import Scripted
+from underpass.errors import DialError, Failure, StreamReset
+from underpass.frontends.http import HttpFrontEnd
 from underpass.frontends.http.pool import PoolLimits
 from underpass.frontends.http.state import FrontEndOptions
+from underpass.net.gate import Gate, GateLimits
+from underpass.observe import Observer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -182,3 +186,23 @@ async def test_kept_streams_age_beside_the_listeners() -> None:
                 while len(b.front_end.state.pool):
                     await asyncio.sleep(0.001)
             sweeping.cancel()
+
+
+async def serve(outbound: Dialled, stream: Scripted) -> None:
+    ticket = Gate(GateLimits()).admit("127.0.0.1")
+    assert ticket is not None
+    await HttpFrontEnd(outbound, Observer()).serve(stream, ticket)
+
+
+async def test_a_bug_before_any_request_resets(caplog: pytest.LogCaptureFixture) -> None:
+    stream = Scripted(ZeroDivisionError("the bug"))
+    await serve(Dialled(), stream)
+    assert (stream.aborted, stream.sent) == (True, [])
+    assert "the bug" in caplog.text
+
+
+async def test_a_bug_whose_client_is_gone_resets(caplog: pytest.LogCaptureFixture) -> None:
+    stream = Scripted(GET, takes=StreamReset("gone"))
+    await serve(Dialled(ZeroDivisionError("the bug")), stream)
+    assert stream.aborted
+    assert "the bug" in caplog.text
