@@ -86,6 +86,9 @@ def test_second_signal_ends_at_once(
     assert ends_with(proxy) == (130 if second is signal.SIGINT else 0)
     with pytest.raises(ConnectionResetError):
         tunnel.rest()
+    line = proxy.wait_for_line("CONNECT")
+    assert " 200 - 127.0.0.1 22B up 22B down " in line
+    assert line.endswith(" ended by this proxy")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

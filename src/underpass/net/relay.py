@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import enum
 from dataclasses import dataclass
+from typing import Protocol
 
 from underpass.errors import StreamError
 from underpass.net.stream import Stream
@@ -39,15 +40,26 @@ class Transfer:
     ending: Ending
 
 
-async def relay(left: Stream, right: Stream, timeouts: RelayTimeouts) -> Transfer:
+class Tally(Protocol):
+    """Where a relay that is cancelled leaves its counts."""
+
+    sent: int
+    received: int
+
+
+async def relay(
+    left: Stream, right: Stream, timeouts: RelayTimeouts, tally: Tally | None = None
+) -> Transfer:
     """Pass bytes both ways until each direction has ended; then free both streams.
 
     A FIN is passed on as FIN and leaves the other direction open; a reset resets the other stream.
-    When an idle or half-close time passes, both are reset.
+    When an idle or half-close time passes, both are reset. So they are when it is cancelled, and
+    `tally` then holds what was passed on.
     """
+    tally = tally or _Progress()
     if isinstance(left, TransportStream) and isinstance(right, TransportStream):
-        return await _relay_transports(left, right, timeouts)
-    return await _relay_streams(left, right, timeouts)
+        return await _relay_transports(left, right, timeouts, tally)
+    return await _relay_streams(left, right, timeouts, tally)
 
 
 class _Splice:
@@ -111,7 +123,7 @@ class _Splice:
 
 
 async def _relay_transports(
-    left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
+    left: TransportStream, right: TransportStream, timeouts: RelayTimeouts, tally: Tally
 ) -> Transfer:
     splice = _Splice(left, right, timeouts)
     # Counted where they are written: bytes that came before the splice go through it too.
@@ -122,6 +134,7 @@ async def _relay_transports(
     except asyncio.CancelledError:
         left.abort()
         right.abort()
+        tally.sent, tally.received = right.sent - sent, left.sent - received
         raise
     finally:
         splice.stop()
@@ -151,13 +164,16 @@ class _Progress:
         self.ending = Ending.COMPLETE
 
 
-async def _relay_streams(left: Stream, right: Stream, timeouts: RelayTimeouts) -> Transfer:
+async def _relay_streams(
+    left: Stream, right: Stream, timeouts: RelayTimeouts, tally: Tally
+) -> Transfer:
     progress = _Progress()
     try:
         await _pump_both(left, right, progress, timeouts)
     except asyncio.CancelledError:
         left.abort()
         right.abort()
+        tally.sent, tally.received = progress.sent, progress.received
         raise
     if progress.ending is Ending.COMPLETE:
         await left.close()

@@ -58,7 +58,8 @@ class Dialogue:
     def start(self, tasks: asyncio.TaskGroup, timeouts: RelayTimeouts, wrap: bool) -> None:
         left: Stream = PlainStream(self.left) if wrap else self.left
         right: Stream = PlainStream(self.right) if wrap else self.right
-        self.task = tasks.create_task(relay(left, right, timeouts))
+        self.sent = self.received = 0
+        self.task = tasks.create_task(relay(left, right, timeouts, self))
 
     async def transfer(self) -> Transfer:
         async with asyncio.timeout(5):
@@ -243,13 +244,18 @@ async def test_half_closed_relay_ends_after_its_time(make_pair: MakePair, wrap: 
         assert (await d.transfer()).ending is Ending.HALF_CLOSE_TIMEOUT
 
 
-async def test_cancelled_relay_resets_both(make_pair: MakePair, wrap: bool) -> None:
+async def test_cancelled_relay_resets_both_and_tells_what_passed(
+    make_pair: MakePair, wrap: bool
+) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:
         d.start(tasks, RelayTimeouts(), wrap)
         await write(d.client, b"x")
         assert await read(d.destination, 1) == b"x"
+        await write(d.destination, b"yes")
+        assert await read(d.client, 3) == b"yes"
         d.task.cancel()
+    assert (d.sent, d.received) == (1, 3)
     for end in (d.client, d.destination):
         with pytest.raises(ConnectionResetError):
             await read(end, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from underpass.address import Address
 from underpass.errors import StreamError
-from underpass.net.relay import Ending, RelayTimeouts, Transfer, relay
+from underpass.net.relay import Ending, RelayTimeouts, Tally, Transfer, relay
 from underpass.net.stream import Stream
 from underpass.protocol.http.head import RequestHead
 from underpass.protocol.http.target import parse_authority
@@ -22,7 +22,9 @@ def connect_target(head: RequestHead) -> Address:
     return parse_authority(head.target)
 
 
-async def tunnel(client: Stream, destination: Stream, timeouts: RelayTimeouts) -> Transfer:
+async def tunnel(
+    client: Stream, destination: Stream, timeouts: RelayTimeouts, tally: Tally | None = None
+) -> Transfer:
     """Tell `client` that `destination` stands, then relay until both directions have ended.
 
     Bytes that came with the request wait in `client` and go first (RFC 9931).
@@ -33,4 +35,4 @@ async def tunnel(client: Stream, destination: Stream, timeouts: RelayTimeouts) -
         destination.abort()
         client.abort()
         return Transfer(0, 0, Ending.LEFT_RESET)
-    return await relay(client, destination, timeouts)
+    return await relay(client, destination, timeouts, tally)

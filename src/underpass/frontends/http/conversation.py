@@ -95,10 +95,9 @@ class Conversation:
     async def _next_head(self) -> RequestHead | None:
         """Return a later head, its time from its first byte; None when the conversation is over."""
         options = self._state.options
-        there = self._inbound.reader.has_buffered
-        if not there and not await self._something_comes(options.keep_alive_timeout):
-            return None
-        return await self._head_within(options.head_timeout)
+        reader = self._inbound.reader
+        comes = reader.has_buffered or await self._something_comes(options.keep_alive_timeout)
+        return await self._head_within(options.head_timeout) if comes else None
 
     async def _head_within(self, seconds: float) -> RequestHead | None:
         """Return the head that has begun to come; None once it is refused, or the client ended."""
@@ -154,6 +153,9 @@ class Conversation:
         except StreamError as error:
             exchange.reason = str(error)
             raise
+        except asyncio.CancelledError:
+            exchange.reason = "ended by this proxy"
+            raise
         except Exception:
             exchange.reason = Failure.INTERNAL.phrase
             exchange.status = exchange.status or Failure.INTERNAL.status
@@ -182,7 +184,7 @@ class Conversation:
         observer.counters.add(Counter.TUNNELS_OPEN)
         try:
             transfer = await connect.tunnel(
-                self._inbound.release(), destination, self._state.options.relay
+                self._inbound.release(), destination, self._state.options.relay, exchange
             )
         finally:
             observer.counters.add(Counter.TUNNELS_OPEN, -1)

@@ -179,8 +179,7 @@ class Responder:
         await self._tell(
             serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
         )
-        transfer = await relay(
-            self._inbound.release(), self._server.release(), self._state.options.relay
-        )
+        client, server = self._inbound.release(), self._server.release()
+        transfer = await relay(client, server, self._state.options.relay, self._exchange)
         self._exchange.sent, self._exchange.received = transfer.sent, transfer.received
         self._exchange.reason = transfer.ending.value
