@@ -20,6 +20,7 @@ from underpass.protocol.wire import Body, bytes8, check_session_id, remote_blame
 NONCE_BYTES = 16
 MAC_BYTES = 32
 
+# That one begins the other does no harm: as the length of a session id "e" would be too long.
 _ATTACH_LABEL = b"underpass attach"
 _ATTACHED_LABEL = b"underpass attached"
 
