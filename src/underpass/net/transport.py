@@ -9,6 +9,7 @@ States worth knowing:
 
 - uvloop may deliver the first data although reading was paused in `connection_made`, so data is
   always taken, and pausing only bounds what comes after it.
+- A unix socket knows no reset: the other end of one that is aborted sees an end.
 - A TLS transport cannot half-close. When the other end's bytes stop without its close_notify, the
   transport tells `connection_lost(None)` and never `eof_received`: that is truncation, and counts
   as a reset.
@@ -51,7 +52,10 @@ class Splice(Protocol):
     """What a spliced stream tells of itself."""
 
     def ended(self, stream: TransportStream) -> None:
-        """The other end of `stream` sent FIN, and it was passed on."""
+        """The other end of `stream` sent FIN, and it was passed on.
+
+        The second FIN of a splice is left to whoever then closes both: closing sends it.
+        """
 
     def lost(self, stream: TransportStream, error: StreamError | None) -> None:
         """`stream` is gone; `error` is None after an end in order."""
@@ -132,8 +136,10 @@ class TransportStream(asyncio.Protocol, Stream):
 
     def eof_received(self) -> bool:
         self._eof_received = True
-        if self._sink is not None and self._splice is not None:
-            self._sink.end_sending()
+        sink = self._sink
+        if sink is not None and self._splice is not None:
+            if not sink._eof_received:
+                sink.end_sending()
             self._splice.ended(self)
         self._wake_reader()
         # True keeps the sending direction open; TLS transports close whatever we say.
@@ -190,17 +196,22 @@ class TransportStream(asyncio.Protocol, Stream):
     async def send(self, data: bytes) -> None:
         self._check_sendable()
         self.sent += len(data)
-        self._transport.write(data)
-        while self._write_paused:
-            self._writer = asyncio.get_running_loop().create_future()
-            await self._writer
-            self._check_sendable()
+        # A TLS transport takes all it is given, and says only then that it was too much.
+        view = data if len(data) <= WRITE_BUFFER else memoryview(data)
+        for start in range(0, len(data), WRITE_BUFFER):
+            self._transport.write(view[start : start + WRITE_BUFFER])
+            while self._write_paused:
+                self._writer = asyncio.get_running_loop().create_future()
+                await self._writer
+                self._check_sendable()
 
     def _check_sendable(self) -> None:
+        if self._closing or self._eof_sent:
+            raise StreamClosed("closed by this end")
         if self._error is not None:
             raise self._error
-        if self._closing or self._lost or self._eof_sent:
-            raise StreamClosed("closed by this end")
+        if self._lost:
+            raise StreamClosed("closed by the other end")
 
     async def send_eof(self) -> None:
         self.end_sending()
@@ -237,7 +248,10 @@ class TransportStream(asyncio.Protocol, Stream):
     def close_soon(self) -> None:
         if not self._closing:
             self._stop_calls()
-            self._transport.close()
+            # asyncio's TLS transport forgets its own state when it is closed a second time, and the
+            # other end may have closed it the first time.
+            if not self._transport.is_closing():
+                self._transport.close()
 
     def _stop_calls(self) -> None:
         self._closing = True
@@ -275,7 +289,8 @@ class TransportStream(asyncio.Protocol, Stream):
 
     @property
     def is_quiet(self) -> bool:
-        return not (self._chunks or self._eof_received or self._lost or self._closing)
+        ended = self._eof_received or self._eof_sent or self._lost or self._closing
+        return not (self._chunks or ended)
 
     @property
     def transport(self) -> asyncio.Transport:

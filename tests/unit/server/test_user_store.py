@@ -239,7 +239,7 @@ for number in range(int(sys.argv[3])):
 
 
 def adds(folder: Path, name: str, count: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", ADDS, folder, name, str(count)]
+    command = [sys.executable, "-c", ADDS, str(folder), name, str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
