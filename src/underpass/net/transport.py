@@ -279,7 +279,8 @@ class TransportStream(asyncio.Protocol, Stream):
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
             # Without it, closing a socket with an empty buffer sends FIN, which says "complete".
-            with contextlib.suppress(OSError):
+            # ValueError is uvloop's word for a socket that is gone already.
+            with contextlib.suppress(OSError, ValueError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
