@@ -1,13 +1,13 @@
-"""Certificates of listeners: what is said about those that cannot be used."""
+"""Contexts for listeners: what they accept, and how their certificate is replaced."""
 
 from __future__ import annotations
 
-import re
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -18,46 +18,76 @@ from cryptography.hazmat.primitives.serialization import (
 from underpass.errors import ConfigurationError
 from underpass.net.tls import load_certificate, server_context
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates, keys, and what is neither."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    for name in ("a", "b"):
-        leaf = authority.issue_cert(f"{name}.example")
-        leaf.cert_chain_pems[0].write_to_path(str(folder / f"{name}.pem"))
-        leaf.private_key_pem.write_to_path(str(folder / f"{name}.key"))
-    key = load_pem_private_key((folder / "a.key").read_bytes(), None)
-    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
-    (folder / "locked.key").write_bytes(locked)
-    (folder / "junk").write_bytes(b"junk")
-    mark = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
-    (folder / "broken.pem").write_bytes(mark)
-    return folder
+AUTHORITY = trustme.CA()
 
 
-def test_pair_makes_a_context_for_tls_1_2_and_later(folder: Path) -> None:
-    context = server_context(folder / "a.pem", folder / "a.key")
+def pair(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for `name` and its key."""
+    issued = AUTHORITY.issue_cert(name)
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    return certificate, key
+
+
+def served_name(context: ssl.SSLContext, offers: list[str] | None = None) -> tuple[str, str | None]:
+    """The name and the protocol that a client gets from a server with `context`."""
+    client = ssl.create_default_context()
+    AUTHORITY.configure_trust(client)
+    client.check_hostname = False
+    client.set_alpn_protocols(offers or ["h2", "http/1.1"])
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    here = client.wrap_bio(to_client, to_server)
+    there = context.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(4):
+        for side in (here, there):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    certificate = x509.load_der_x509_certificate(here.getpeercert(binary_form=True) or b"")
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    [name] = names.get_values_for_type(x509.DNSName)
+    return name, here.selected_alpn_protocol()
+
+
+def test_a_context_serves_its_certificate_and_http_1_alone(tmp_path: Path) -> None:
+    context = server_context(*pair(tmp_path, "one.example"))
+    assert served_name(context) == ("one.example", "http/1.1")
+    assert served_name(context, ["h2"]) == ("one.example", None)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-@pytest.mark.parametrize(
-    ("certificate", "key", "reason"),
-    [
-        ("missing", "a.key", "tls_cert: {}/missing: cannot be read: No such file or directory"),
-        ("a.pem", "missing", "tls_key: {}/missing: cannot be read: No such file or directory"),
-        ("junk", "a.key", "tls_cert: {}/junk: holds no certificate in PEM"),
-        ("a.pem", "junk", "tls_key: {}/junk: holds no private key in PEM"),
-        ("a.key", "a.pem", "tls_cert: {}/a.key: holds no certificate in PEM"),
-        ("a.pem", "b.key", "tls_key: {0}/b.key: not the key that belongs to {0}/a.pem"),
-        ("a.pem", "locked.key", "tls_key: {}/locked.key: the key is encrypted"),
-        ("broken.pem", "a.key", "tls_key: {0}/a.key: this and {0}/broken.pem can't be used: "),
-    ],
-)
-def test_pair_that_cannot_be_used_is_refused_with_file_and_reason(
-    folder: Path, certificate: str, key: str, reason: str
-) -> None:
-    context = server_context(folder / "a.pem", folder / "a.key")
-    with pytest.raises(ConfigurationError, match=re.escape(reason.format(folder))):
-        load_certificate(context, folder / certificate, folder / key)
+def test_another_certificate_holds_from_the_next_handshake_on(tmp_path: Path) -> None:
+    context = server_context(*pair(tmp_path, "one.example"))
+    load_certificate(context, *pair(tmp_path, "two.example"))
+    assert served_name(context)[0] == "two.example"
+
+
+def test_a_pair_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
+    context = server_context(*pair(tmp_path, "one.example"))
+    certificate, _ = pair(tmp_path, "two.example")
+    _, key = pair(tmp_path, "three.example")
+    with pytest.raises(ConfigurationError, match=r"tls_key: .*three\.example\.key: not the key"):
+        load_certificate(context, certificate, key)
+    assert served_name(context)[0] == "one.example"
+
+
+def test_a_file_that_is_missing_or_empty_is_told(tmp_path: Path) -> None:
+    certificate, key = pair(tmp_path, "one.example")
+    (tmp_path / "empty").write_text("")
+    for wrong in (tmp_path / "missing", tmp_path / "empty"):
+        for files in ((wrong, key), (certificate, wrong)):
+            with pytest.raises(ConfigurationError, match=f"{wrong}"):
+                server_context(*files)
+
+
+def test_an_encrypted_key_is_refused_instead_of_asked_for(tmp_path: Path) -> None:
+    certificate, key = pair(tmp_path, "one.example")
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    encryption = BestAvailableEncryption(b"secret")
+    key.write_bytes(
+        loaded.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption)
+    )
+    with pytest.raises(ConfigurationError, match="the key is encrypted"):
+        server_context(certificate, key)
