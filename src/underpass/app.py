@@ -82,10 +82,13 @@ class Process:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
+    # As the options in force have it: a reload may change it.
+    drain_timeout: float = 0.0
 
     async def run(self, options: ProxyOptions) -> int:
         """Serve until told to stop, drain, and return the exit code."""
         sockets = self.inheritance.sockets if self.inheritance else None
+        self.drain_timeout = options.limits.drain_timeout
         proxy = Proxy(options, Parts(observer=self.observer, sockets=sockets))
         if self.inheritance is not None:
             proxy.protect(self.inheritance.beside)
@@ -94,7 +97,7 @@ class Process:
                 self._tell_ready(proxy, options)
                 await self.stopping.wait()
                 proxy.stop_accepting()
-                await self._drain(proxy, options.limits.drain_timeout)
+                await self._drain(proxy, self.drain_timeout)
                 proxy.end()
         return self.exit_code
 
@@ -153,7 +156,8 @@ class Process:
     def _stop(self, exit_code: int) -> None:
         if self.stopping.is_set():
             self.ending.set()
-        self.exit_code = exit_code
+        # Ctrl-C shows in the code, whichever signal comes after or before it.
+        self.exit_code = max(self.exit_code, exit_code)
         self.stopping.set()
 
     def _supervisor_gone(self) -> None:
@@ -167,12 +171,14 @@ class Process:
         """Take the new configuration; a bad one is refused with its reason, and the old stays."""
         counters = self.observer.counters
         try:
-            for name in proxy.reload(within_file_limit(self.load())):
-                logger.warning("a change of %s takes effect at the next start", name)
+            options = within_file_limit(self.load())
             self.log.reopen()
+            for name in proxy.reload(options):
+                logger.warning("a change of %s takes effect at the next start", name)
         except (ConfigurationError, OSError) as error:
             counters.add(Counter.RELOAD_FAILURES)
             logger.error("configuration not changed: %s", error)
             return
+        self.drain_timeout = options.limits.drain_timeout
         counters.add(Counter.RELOADS)
         logger.info("configuration reloaded (process %d)", os.getpid())

@@ -167,12 +167,15 @@ class Supervisor:
     announced: bool = False
     exit_code: int = 0
     generation: int = 0
+    # As the options in force have it: a reload may change it.
+    drain_timeout: float = 0.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> int:
         """Start the workers, serve until a signal, wait until all ended; the exit code."""
         self.places = [_Place(slot) for slot in range(self.estate.count)]
+        self.drain_timeout = self.estate.options.limits.drain_timeout
         with self._signals():
             async with self._metrics(), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._end_late_ones())
@@ -286,7 +289,7 @@ class Supervisor:
         """Kill what is left some time after the drain time-out of the workers."""
         await self.stopping.wait()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.estate.options.limits.drain_timeout + KILL_SECONDS):
+            async with asyncio.timeout(self.drain_timeout + KILL_SECONDS):
                 await self.ended.wait()
         for place in self.places:
             _signal(place.process, signal.SIGKILL)
@@ -303,6 +306,7 @@ class Supervisor:
         for name in ("listen", "workers", "metrics", "log", "log_file"):
             if getattr(options, name) != getattr(self.estate.options, name):
                 _LOG.warning("a change of %s takes effect at the next start", name)
+        self.drain_timeout = options.limits.drain_timeout
         self.generation += 1
         for place in self.places:
             if place.ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,19 +77,37 @@ def test_sigterm_lets_a_tunnel_go_on_and_end_in_order(proxy: ProxyProcess, tunne
     assert proxy.wait_for_line(" ok").count("CONNECT") == 1
 
 
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_second_signal_ends_at_once(
-    proxy: ProxyProcess, tunnel: Client, second: signal.Signals
+    proxy: ProxyProcess, tunnel: Client, first: signal.Signals, second: signal.Signals
 ) -> None:
-    stop(proxy)
+    stop(proxy, first)
     assert tunnel.echoes()
     proxy.process.send_signal(second)
-    assert ends_with(proxy) == (130 if second is signal.SIGINT else 0)
+    assert ends_with(proxy) == (130 if signal.SIGINT in (first, second) else 0)
     with pytest.raises(ConnectionResetError):
         tunnel.rest()
     line = proxy.wait_for_line("CONNECT")
     assert " 200 - 127.0.0.1 22B up 22B down " in line
     assert line.endswith(" ended by this proxy")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_drain_timeout_is_that_of_the_last_reload(
+    start_proxy: StartProxy, echo: str, tmp_path: Path, workers: str
+) -> None:
+    file = tmp_path / "underpass.toml"
+    text = '[proxy]\nlisten = ["127.0.0.1:0"]\nallow = ["127.0.0.0/8"]\n'
+    file.write_text(text)
+    proxy = start_proxy("--config", file, "--workers", workers)
+    with client(proxy.port) as tunnel:
+        assert tunnel.tunnel(echo).startswith("HTTP/1.1 200")
+        file.write_text(text + "[proxy.limits]\ndrain_timeout = 0.5\n")
+        proxy.process.send_signal(signal.SIGHUP)
+        proxy.wait_for_line("configuration reloaded", int(workers))
+        proxy.process.send_signal(signal.SIGTERM)
+        assert ends_with(proxy) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
