@@ -17,6 +17,7 @@ from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestRe
 from underpass.protocol.http.rules import (
     binds_connection,
     forwarded_response,
+    upgrade_named,
     upgrade_requested,
     wants_keep_alive,
 )
@@ -171,7 +172,7 @@ class Responder:
         if protocol is None or self._exchange.body_unread:
             raise RemoteProtocolError("101 that was not asked for", Failure.UPSTREAM_PROTOCOL)
         fields = Fields([(b"Connection", b"Upgrade")])
-        fields = fields.adding(b"Upgrade", head.fields.get(b"upgrade") or protocol)
+        fields = fields.adding(b"Upgrade", upgrade_named(head.fields) or protocol)
         for name, value in self._forwarded(head).fields.without((b"connection", b"upgrade")):
             fields = fields.adding(name, value)
         self._exchange.status = head.status

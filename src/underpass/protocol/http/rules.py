@@ -145,7 +145,12 @@ def upgrade_requested(head: RequestHead) -> bytes | None:
     """The Upgrade that this request asks for, None where it does not (RFC 9110 7.8)."""
     if head.version < HTTP_11 or b"upgrade" not in head.fields.tokens(b"connection"):
         return None
-    return head.fields.get(b"upgrade") or None
+    return upgrade_named(head.fields)
+
+
+def upgrade_named(fields: Fields) -> bytes | None:
+    """The protocols that Upgrade names, as one value that can be written; None for none."""
+    return b", ".join(value for value in fields.get_all(b"upgrade") if value) or None
 
 
 def is_idempotent(method: bytes) -> bool:

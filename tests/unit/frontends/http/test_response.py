@@ -299,8 +299,11 @@ async def test_a_switch_is_told_with_its_fields_and_the_bytes_behind_it() -> Non
         assert (record.status, record.sent, record.received) == (101, 11, 10)
 
 
-async def test_a_switch_that_names_no_protocol_is_to_what_was_asked_for() -> None:
-    async with origin(says(SWITCH % b"")) as there, bench(Dialled()) as b, b.client() as client:
+@pytest.mark.parametrize(
+    "named", [b"", b"Upgrade:\r\n", b"Upgrade:\r\nUpgrade:\r\n", b"Upgrade: chat\r\nUpgrade:\r\n"]
+)
+async def test_a_switch_that_names_no_protocol_is_to_what_was_asked_for(named: bytes) -> None:
+    async with origin(says(SWITCH % named)) as there, bench(Dialled()) as b, b.client() as client:
         await client.say(get(there.name, ASK))
         assert field_of(await client.head(), b"upgrade") == b"chat"
 

@@ -15,7 +15,9 @@ from underpass.protocol.http.head import (
     ResponseHead,
     Version,
     parse_request_head,
+    parse_response_head,
     serialise_request,
+    serialise_response,
 )
 from underpass.protocol.http.rules import (
     END_TO_END,
@@ -129,6 +131,7 @@ def test_an_upgrade_is_asked_for_again() -> None:
         ([(b"Connection", b"upgrade"), (b"Upgrade", b"a, b")], HTTP_11, b"a, b"),
         ([(b"Connection", b"upgrade"), (b"Upgrade", b"a")], HTTP_10, None),
         ([(b"Connection", b"upgrade"), (b"Upgrade", b"")], HTTP_11, None),
+        ([(b"Connection", b"upgrade"), (b"Upgrade", b"a"), (b"Upgrade", b"")], HTTP_11, b"a"),
         ([(b"Connection", b"upgrade")], HTTP_11, None),
         ([(b"Upgrade", b"a")], HTTP_11, None),
     ],
@@ -266,3 +269,5 @@ def test_what_is_forwarded_parses_and_has_one_host(pairs: list[Pair]) -> None:
     assert head.fields.get_all(b"host") == [b"h:81"]
     assert head.fields.get_all(b"via")[-1] == b"1.1 us-1"
     assert len(head.fields.get_all(b"cookie")) == [name for name, _ in pairs].count(b"Cookie")
+    answer = forwarded_response(response(*pairs), US)
+    assert parse_response_head(serialise_response(answer)) == answer
