@@ -241,6 +241,8 @@ def _run_proxy(arguments: argparse.Namespace, argv: list[str]) -> int:
                 "it in --via-password-file or in UNDERPASS_VIA_PASSWORD",
                 file=sys.stderr,
             )
+        if options.auth == "basic":
+            _warn_without_users(options.state)
         if options.processes > 1:
             from underpass.supervisor import run_workers  # noqa: PLC0415
 
@@ -248,6 +250,17 @@ def _run_proxy(arguments: argparse.Namespace, argv: list[str]) -> int:
     from underpass.app import run_proxy  # noqa: PLC0415
 
     return run_proxy(load, inheritance)
+
+
+def _warn_without_users(state: Path) -> None:
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
+
+    if not SqliteUserStore(state).users():
+        print(
+            f"underpass: there are no users in {state}, so nobody is let in; add one with "
+            "`underpass user add NAME`, it may come in at once",
+            file=sys.stderr,
+        )
 
 
 def _check_certificate(options: ProxyOptions) -> None:

@@ -57,7 +57,10 @@ def test_address_in_use_is_named(start_proxy: StartProxy, workers: str) -> None:
     taken = start_proxy().name
     code, output, errors = run("proxy", "--listen", taken, "--workers", workers)
     assert (code, output) == (2, "")
-    assert errors == f"underpass: can't listen on {taken}: Address already in use\n"
+    assert errors == (
+        f"underpass: can't listen on {taken}: Address already in use; "
+        "stop what listens there, or choose another address\n"
+    )
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:3128"])
@@ -67,6 +70,20 @@ def test_listener_that_others_can_reach_is_refused_without_users(address: str) -
     assert "can be reached by other machines" in errors
     assert "set auth to basic and add users with `underpass user add NAME`" in errors
     assert "127.0.0.1" in errors
+
+
+def test_address_of_metrics_in_use_is_named(start_proxy: StartProxy) -> None:
+    taken = start_proxy().name
+    for workers in ("1", "2"):
+        flags = ("--listen", "127.0.0.1:0", "--metrics", taken, "--workers", workers)
+        code, output, errors = run("proxy", *flags)
+        assert (code, output) == (2, "")
+        assert f"can't listen on {taken}: Address already in use" in errors
+
+
+def test_store_without_users_is_told_of_at_the_start(start_proxy: StartProxy, state: Path) -> None:
+    proxy = start_proxy("--auth", "basic", "--state", state)
+    assert "underpass user add NAME" in proxy.wait_for_line(f"there are no users in {state}")
 
 
 def test_listener_that_others_can_reach_starts_with_users(

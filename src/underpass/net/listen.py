@@ -39,6 +39,13 @@ TLS_HANDSHAKE_SECONDS = 10.0
 
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
+# What to do about the commonest reasons.
+_HINTS = {
+    errno.EADDRINUSE: "; stop what listens there, or choose another address",
+    errno.EACCES: "; choose a port from 1024 up, or a folder of your own",
+    errno.EADDRNOTAVAIL: "; this machine has no such address",
+}
+
 Handler = Callable[[TransportStream, Ticket], Awaitable[None]]
 
 
@@ -69,7 +76,8 @@ def bind(address: ListenAddress, *, reuse_port: bool = False) -> list[socket.soc
         return [_bind_tcp(*entry, reuse_port=reuse_port) for entry in _distinct(found)]
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigurationError(f"can't listen on {address}: {reason}") from error
+        hint = _HINTS.get(error.errno or 0, "")
+        raise ConfigurationError(f"can't listen on {address}: {reason}{hint}") from error
 
 
 def _distinct(found: Sequence[tuple[int, int, int, str, Any]]) -> list[tuple[int, Any]]:
