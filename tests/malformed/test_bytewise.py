@@ -39,6 +39,7 @@ def story(case: Case, step: int) -> list[object]:
             told.append(event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_byte_at_a_time_tells_the_same_story(kind: str) -> None:
     cases = [case for case in REQUESTS if case.kind == kind and len(case.data) <= SHORT]
