@@ -81,6 +81,14 @@ class Stream(abc.ABC):
         return False
 
     @property
+    def is_lost(self) -> bool:
+        """True once the stream is known to be gone: nothing can be sent on it any more.
+
+        For who waits for something else meanwhile. A kind that cannot tell says False.
+        """
+        return False
+
+    @property
     @abc.abstractmethod
     def peer(self) -> Address | None:
         """The literal address of the other end, where it has one (a unix socket has none)."""

@@ -294,6 +294,10 @@ class TransportStream(asyncio.Protocol, Stream):
         return not (self._chunks or ended)
 
     @property
+    def is_lost(self) -> bool:
+        return self._lost
+
+    @property
     def transport(self) -> asyncio.Transport:
         """The transport beneath, for TLS to be started on it."""
         return self._transport

@@ -174,5 +174,9 @@ class MemoryStream(Stream):
         return not (self._in.chunks or ended)
 
     @property
+    def is_lost(self) -> bool:
+        return self._in.is_reset
+
+    @property
     def peer(self) -> Address | None:
         return None

@@ -363,6 +363,14 @@ async def test_who_ended_is_not_quiet(pair: Pair) -> None:
     assert not there.is_quiet
 
 
+async def test_is_lost_once_the_other_end_reset_it(kind: Kind, pair: Pair) -> None:
+    assert not pair[0].is_lost
+    pair[1].abort()
+    async with asyncio.timeout(SECONDS):
+        while kind.resets and kind.tells_quiet and not pair[0].is_lost:
+            await asyncio.sleep(0)
+
+
 async def test_the_other_end_is_a_literal_address_or_none(pair: Pair) -> None:
     for stream in pair:
         assert stream.peer is None or stream.peer.ip is not None
@@ -396,5 +404,6 @@ def test_a_kind_that_says_nothing_of_itself_is_never_quiet_and_aborts() -> None:
 
     stream = Dumb()
     assert not stream.is_quiet
+    assert not stream.is_lost
     stream.close_soon()
     assert stream.aborted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from underpass.errors import Failure, RemoteProtocolError, StreamError
+import math
+
+from underpass.errors import Failure, RemoteProtocolError, StreamError, StreamReset
 from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
 from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import Server
@@ -23,6 +25,9 @@ from underpass.protocol.http.rules import (
 )
 
 SWITCHING_PROTOCOLS = 101
+
+# How often a wait for the server looks whether the client is still there.
+LOOK_SECONDS = 1.0
 
 # Interim responses before one that ends. An endless row of them would hold a client for ever
 # (CVE-2021-3737); a long job that tells of its progress (102, 103) needs a few.
@@ -93,13 +98,23 @@ class Responder:
         raise RemoteProtocolError(reason, Failure.UPSTREAM_PROTOCOL)
 
     async def _next_event(self) -> Event:
-        """The server's next event; a silence counts only while nothing goes to it either."""
+        """The server's next event; a silence counts only while nothing goes to it either.
+
+        Raises `StreamReset` when the client is gone meanwhile: the server shall work for nobody.
+        """
+        patience = remaining = self._state.options.response_timeout or math.inf
+        sent = self._exchange.sent
         while True:
-            sent = self._exchange.sent
+            seconds = min(LOOK_SECONDS, remaining)
             try:
-                return await self._server.next_event_within(self._state.options.response_timeout)
+                return await self._server.next_event_within(seconds)
             except TimeoutError:
-                if self._exchange.sent == sent:
+                if self._inbound.stream.is_lost:
+                    raise StreamReset("reset by the client") from None
+                remaining -= seconds
+                if self._exchange.sent != sent:
+                    remaining, sent = patience, self._exchange.sent
+                elif remaining <= 0:
                     raise self._silence() from None
             except StreamError as error:
                 if not self._has_head:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
+from underpass.frontends.http import response as response_module
 from underpass.frontends.http.response import MAX_INTERIM
 from underpass.frontends.http.state import FrontEndOptions
 
@@ -268,6 +270,46 @@ async def test_a_reset_of_the_client_reaches_the_server() -> None:
         record = await b.record()
         assert record.status == 200
         assert record.reason.startswith("reset by the other end")
+
+
+@pytest.mark.parametrize("patience", [5.0, None])
+async def test_a_server_works_for_no_client_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch, patience: float | None
+) -> None:
+    monkeypatch.setattr(response_module, "LOOK_SECONDS", 0.005)
+    asked, cut = asyncio.Event(), asyncio.Event()
+
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        asked.set()
+        with contextlib.suppress(ConnectionResetError):
+            await visitor.rest()
+        cut.set()
+
+    options = FrontEndOptions(response_timeout=patience)
+    async with origin(script) as there, bench(Dialled(), options) as b, b.client() as client:
+        await client.say(get(there.name))
+        await asked.wait()
+        client.reset()
+        async with asyncio.timeout(5):
+            await cut.wait()
+        record = await b.record()
+        assert (record.status, record.reason) == (0, "reset by the client")
+
+
+async def test_a_client_that_is_there_waits_as_long_as_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(response_module, "LOOK_SECONDS", 0.001)
+
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        await asyncio.sleep(0.02)
+        await visitor.say(OK)
+
+    async with origin(script) as there, bench(Dialled()) as b, b.client() as client:
+        await client.say(get(there.name))
+        assert (await client.response())[1] == b"ok"
 
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n%s\r\n"
