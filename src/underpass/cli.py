@@ -204,6 +204,10 @@ def _add_user(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
             for flag, verb in (("--allow", "let"), ("--deny", "do not let")):
                 text = f"{verb} this user go there; may be repeated"
                 action.add_argument(flag, metavar="RULE", help=text, action="append", default=[])
+        if name == "rules":
+            action.add_argument(
+                "--clear", action="store_true", help="leave no rules but those given"
+            )
         text = "where the users are kept (default ~/.local/state/underpass)"
         action.add_argument("--state", metavar="DIR", help=text)
         action.set_defaults(run=_run_user, action=name)
@@ -310,7 +314,7 @@ def _run_user(arguments: argparse.Namespace, _: list[str]) -> int:
             user_commands.remove(store, name)
         case "token":
             print(user_commands.new_token(store, name))
-        case "rules" if given:
+        case "rules" if given or arguments.clear:
             user_commands.set_rules(store, name, _rules(given))
         case "rules":
             for rule in user_commands.rules_of(store, name):

@@ -88,3 +88,10 @@ def metric(port: int, name: str) -> int:
     values = re.findall(rf"^{name}(?:{{.*?}})? ([0-9.]+)$", page, re.MULTILINE)
     assert values, page
     return sum(int(float(value)) for value in values)
+
+
+def health(port: int) -> str:
+    """The head of what ``/healthz`` says at `port`."""
+    with client(port) as asker:
+        asker.say("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return asker.head()

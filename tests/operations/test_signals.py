@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.client import Client, client
+from tests.operations.client import Client, client, health
 from tests.real.conftest import StartProxy
 from tests.real.processes import ProxyProcess, accepts, wait_until
 
@@ -91,6 +91,18 @@ def test_second_signal_ends_at_once(
     line = proxy.wait_for_line("CONNECT")
     assert " 200 - 127.0.0.1 22B up 22B down " in line
     assert line.endswith(" ended by this proxy")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_load_balancer_sees_the_drain(start_proxy: StartProxy, echo: str, workers: str) -> None:
+    proxy = start_proxy(*LOOPBACK, "--workers", workers, "--metrics", "127.0.0.1:0")
+    port = proxy.metrics_port()
+    assert health(port).startswith("HTTP/1.1 200")
+    with client(proxy.port) as tunnel:
+        assert tunnel.tunnel(echo).startswith("HTTP/1.1 200")
+        stop(proxy)
+        assert health(port).startswith("HTTP/1.1 503")
+    assert ends_with(proxy) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

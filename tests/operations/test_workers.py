@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.client import Client, client, metric
+from tests.operations.client import Client, client, health, metric
 from tests.operations.programs import children
 from tests.origins import HttpOrigin
 from tests.real.conftest import StartProxy
@@ -54,12 +54,6 @@ def tunnel_in_each(proxy: ProxyProcess, echo: str) -> Iterator[dict[int, Client]
         yield found
 
 
-def healthy(proxy: ProxyProcess) -> bool:
-    with client(proxy.metrics_port()) as scraper:
-        scraper.say("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return scraper.head().startswith("HTTP/1.1 200")
-
-
 def test_metrics_add_up_over_both(proxy: ProxyProcess, echo: str, plain: HttpOrigin) -> None:
     with tunnel_in_each(proxy, echo) as tunnels:
         opened = metric(proxy.metrics_port(), "underpass_tunnels_open")
@@ -85,7 +79,7 @@ def test_killed_worker_is_replaced_and_the_other_goes_on(proxy: ProxyProcess, ec
             assert lost.rest() == b""
         assert kept.echoes()
         proxy.wait_for_line("another starts in")
-        wait_until(lambda: healthy(proxy), "the worker is replaced")
+        wait_until(lambda: " 200 " in health(proxy.metrics_port()), "the worker is replaced")
         assert killed not in children(proxy.process.pid)
         with tunnel_in_each(proxy, echo) as again:
             assert all(tunnel.echoes() for tunnel in again.values())

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from tests.origins.serving import serving
+
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
@@ -21,7 +23,5 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def echo_origin() -> AsyncIterator[str]:
     """Run one on an ephemeral port of loopback; its ``host:port``."""
     server = await asyncio.start_server(_echo, "127.0.0.1", 0, backlog=4096)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with serving(server) as port:
+        yield f"127.0.0.1:{port}"

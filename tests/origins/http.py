@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tests.origins.pattern import pattern, pattern_hash
+from tests.origins.serving import serving
 from tests.origins.visit import Visit, read_visit
 
 Handler = Callable[[Visit], Awaitable[None]]
@@ -151,8 +152,5 @@ async def http_origin(
     """Run an origin on an ephemeral port of loopback, over TLS with a `context`."""
     origin = HttpOrigin(routes or {}, "https" if context else "http")
     server = await asyncio.start_server(origin.serve, "127.0.0.1", 0, ssl=context, backlog=4096)
-    origin.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(server) as origin.port:
         yield origin
-    finally:
-        server.close()

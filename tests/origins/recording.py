@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from tests.origins.serving import serving
+
 
 @dataclass
 class RecordingOrigin:
@@ -36,8 +38,5 @@ async def recording_origin(answer: bytes = b"") -> AsyncIterator[RecordingOrigin
     """Run one on an ephemeral port of loopback."""
     origin = RecordingOrigin(answer)
     server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
-    origin.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(server) as origin.port:
         yield origin
-    finally:
-        server.close()

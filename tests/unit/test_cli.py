@@ -321,6 +321,7 @@ STATE = Path("state")
         (["token", "alice"], ("new_token", STATE, "alice")),
         (["rules", "alice"], ("rules_of", STATE, "alice")),
         (["rules", "alice", "--deny", "*"], ("set_rules", STATE, "alice", (DENY,))),
+        (["rules", "alice", "--clear"], ("set_rules", STATE, "alice", ())),
         (["list"], ("listing", STATE)),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
