@@ -30,7 +30,7 @@ import enum
 import functools
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -305,10 +305,14 @@ class Policy:
 
     def allows(self, principal: Principal, address: Address, ip: IPAddress) -> Decision:
         """Decide on the literal `ip` to be dialled for `address`, which is what was asked for."""
-        return _decide(self.rules, principal.rules, address, ip)
+        return self._decided(principal.rules, address, ip)
+
+    @functools.cached_property
+    def _decided(self) -> Callable[[tuple[Rule, ...], Address, IPAddress], Decision]:
+        """`_decide`, remembered; without our rules in its key, as hashing thousands is dear."""
+        return functools.lru_cache(_REMEMBERED)(functools.partial(_decide, self.rules))
 
 
-@functools.lru_cache(_REMEMBERED)
 def _decide(
     policy: tuple[Rule, ...], own: tuple[Rule, ...], address: Address, ip: IPAddress
 ) -> Decision:

@@ -232,6 +232,24 @@ def test_both_layers_are_asked() -> None:
     assert not decide([], "other.example:1", str(PUBLIC), own=kept)
 
 
+class UnhashableRule(Rule):
+    """A rule that a policy of thousands could not afford to look at again at every dial."""
+
+    def __hash__(self) -> int:
+        raise AssertionError("hashed")
+
+
+def test_a_decision_is_remembered_without_hashing_the_rules() -> None:
+    opened = Policy((UnhashableRule(Effect.ALLOW, "10.0.0.0/8"),))
+    closed = Policy((UnhashableRule(Effect.DENY, "10.0.0.0/8"),))
+    address = Address("10.0.0.1", 443)
+    ip = ipaddress.ip_address(address.host)
+    for _ in range(2):
+        assert opened.allows(NOBODY, address, ip)
+        assert not closed.allows(NOBODY, address, ip)
+    assert opened.allows(NOBODY, address, ip) is opened.allows(NOBODY, address, ip)
+
+
 def test_the_reason_names_the_rule() -> None:
     assert decide([deny("*.evil.example")], "a.evil.example:1", str(PUBLIC)).reason == (
         "denied by rule *.evil.example"
