@@ -41,6 +41,8 @@ class Fields:
 
     def tokens(self, name: bytes) -> list[bytes]:
         """The elements of a comma-separated list (RFC 9110 5.6.1), in lower case."""
+        if name not in self._names:
+            return []
         elements = (
             part.strip(b" \t") for value in self.get_all(name) for part in value.split(b",")
         )

@@ -56,8 +56,11 @@ _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
 def _forwardable(fields: Fields, extra: frozenset[bytes] = frozenset()) -> Fields:
-    named = frozenset(fields.tokens(b"connection")) - END_TO_END
-    named = frozenset(name for name in named if not name.startswith((b"x-forwarded-", b"sec-")))
+    named = frozenset(
+        name
+        for name in fields.tokens(b"connection")
+        if name not in END_TO_END and not name.startswith((b"x-forwarded-", b"sec-"))
+    )
     return fields.without(HOP_BY_HOP | named | extra)
 
 
