@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.outbound.parents import free, parent
 from underpass.access import Effect, Policy, Principal, Rule
 from underpass.address import Address
 from underpass.errors import DialError, Failure, Forbidden
 from underpass.net.resolve import Resolver
 from underpass.net.route import StreamRoute
-from underpass.net.stream import Stream
 from underpass.observe import Counter, Counters, Histogram
 from underpass.outbound.direct import Direct, DirectOptions
 from underpass.outbound.guard import Guard
@@ -25,11 +25,6 @@ from underpass.outbound.upstream_route import UpstreamRoute
 
 BOB = Principal("bob")
 ONE, TWO, THREE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-
-
-async def free(stream: Stream) -> None:
-    stream.abort()
-    await asyncio.sleep(0)
 
 
 def allow(text: str) -> Rule:
@@ -270,3 +265,14 @@ async def test_what_is_allowed_only_for_a_name_says_nothing_of_the_address(net: 
     assert await net.reached(guard, "site.example") == ONE
     assert (await net.refused(guard, ONE)).failure is Failure.IP_PROHIBITED
     assert guard.policy.allows(BOB, Address("site.example", 80), ipaddress.ip_address(ONE))
+
+
+async def test_a_tunnel_is_opened_through_the_upstream(net: Loopback) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT site.example:443 ")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async with parent(script) as p:
+        guard = Guard(Policy(), p.upstream(), net.own, net.counters)
+        await free(await guard.dial(BOB, Address("site.example", 443)))
+        assert net.counters.value(Counter.DIALS) == 1
