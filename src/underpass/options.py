@@ -56,6 +56,9 @@ class Via:
         """
         scheme, separator, _ = text.partition("://")
         scheme = scheme.lower()
+        if not all("!" <= character <= "~" for character in text):
+            # urlsplit would take a line end or tab out, and go on with what is left.
+            raise ValueError("an upstream proxy's URL is printable ASCII without spaces")
         if not separator or scheme not in _VIA_PORTS:
             raise ValueError("an upstream proxy is http://, https:// or socks5://host:port")
         try:
@@ -71,6 +74,8 @@ class Via:
             raise ValueError("an upstream proxy has no path, query or fragment")
         if any(ord(character) < 0x20 or character == "\x7f" for character in user + password):
             raise ValueError("the upstream proxy's user or password holds a control character")
+        if password and not user:
+            raise ValueError("the upstream proxy has a password, but no user")
         return cls(scheme, address, user, password)
 
     @property
