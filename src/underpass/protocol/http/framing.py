@@ -83,16 +83,17 @@ def _response_framing(head: ResponseHead, request_method: bytes) -> Framing:
     has_length = b"content-length" in fields
     if has_coding and has_length:
         raise RemoteProtocolError("both Content-Length and Transfer-Encoding")
-    # Checked where it frames nothing too: it is passed on, and somebody may go by it.
+    if has_coding and head.version == HTTP_10:
+        raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
+    # Checked where it frames nothing too: a length is passed on, and somebody may go by it.
     length = _length(fields) if has_length else 0
+    coding = _coding(fields) if has_coding else None
     if head.status < 200 or head.status in (204, 304) or request_method == b"HEAD":
         return NO_BODY
     if request_method == b"CONNECT" and head.status < 300:
         return NO_BODY
-    if has_coding:
-        if head.version == HTTP_10:
-            raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
-        return _coding(fields)
+    if coding is not None:
+        return coding
     if has_length:
         return Framing(BodyKind.LENGTH, length) if length else NO_BODY
     return UNTIL_CLOSE
