@@ -95,8 +95,12 @@ class Conversation:
     async def _next_head(self) -> RequestHead | None:
         """Return a later head, its time from its first byte; None when the conversation is over."""
         options = self._state.options
-        reader = self._inbound.reader
-        comes = reader.has_buffered or await self._something_comes(options.keep_alive_timeout)
+        comes = self._inbound.reader.has_buffered
+        if comes:
+            # Others get their turn between two requests of a burst.
+            await asyncio.sleep(0)
+        else:
+            comes = await self._something_comes(options.keep_alive_timeout)
         return await self._head_within(options.head_timeout) if comes else None
 
     async def _head_within(self, seconds: float) -> RequestHead | None:

@@ -13,6 +13,10 @@ from underpass.protocol.http.message import Event, MessageReader, Signal
 # up: it asks without reading, which is a way to fill memory.
 ANSWER_SECONDS = 10.0
 
+# Pieces of a body that came at once, after which others get their turn: tiny chunks cost as much
+# each as large ones, and a receive that need not wait gives nobody one.
+MANY_PIECES = 64
+
 Reader = TypeVar("Reader", bound=MessageReader)
 
 

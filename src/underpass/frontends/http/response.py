@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from underpass.errors import Failure, RemoteProtocolError, StreamError, StreamReset
 from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.message_stream import MANY_PIECES, MessageStream
 from underpass.frontends.http.pool import Server
 from underpass.frontends.http.state import FrontEndState
 from underpass.net.relay import relay
@@ -175,6 +176,8 @@ class Responder:
             # Until now what the server broke could still be told of instead.
             self._exchange.answered = True
             await self._tell(b"".join(waiting))
+            if len(waiting) > MANY_PIECES:
+                await asyncio.sleep(0)
             waiting.clear()
 
     async def _tell(self, data: bytes) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from underpass.errors import Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http.exchange import Exchange, Refused, refuse
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.message_stream import MANY_PIECES, MessageStream
 from underpass.frontends.http.state import FrontEndOptions
 from underpass.net.stream import Stream
 from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
@@ -81,21 +83,36 @@ class Upload:
         self._server.abort()
 
     async def _next(self) -> bytes:
-        """Return the next bytes for the server, ``b""`` after the last."""
+        """Return what has come for the server, as one chunk where it goes in chunks.
+
+        ``b""`` where nothing is left to come.
+        """
         self._exchange.body_awaited = True
         event = await self._inbound.next_event()
         self._exchange.body_awaited = False
-        if isinstance(event, Data):
+        pieces: list[bytes] = []
+        while isinstance(event, Data):
+            pieces.append(event.data)
+            event = self._inbound.reader.next_event()
+        if len(pieces) > MANY_PIECES:
+            await asyncio.sleep(0)
+        data = b"".join(pieces)
+        self._count(len(data))
+        if self._chunked:
+            data = encode_chunk(data)
+        if isinstance(event, EndOfMessage):
+            self._exchange.body_unread = False
+            if self._chunked:
+                data += encode_last_chunk(event.trailers)
+        return data
+
+    def _count(self, size: int) -> None:
+        if size:
             self._exchange.continue_awaited = False
-            self._exchange.sent += len(event.data)
-            limit = self._options.max_body_bytes
-            if limit and self._exchange.sent > limit:
-                raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")
-            return encode_chunk(event.data) if self._chunked else event.data
-        self._exchange.body_unread = False
-        if self._chunked and isinstance(event, EndOfMessage):
-            return encode_last_chunk(event.trailers)
-        return b""
+        self._exchange.sent += size
+        limit = self._options.max_body_bytes
+        if limit and self._exchange.sent > limit:
+            raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")
 
     async def _send(self, data: bytes) -> bool:
         """Send `data`; False when the server does not want more: its answer says why."""

@@ -237,3 +237,22 @@ async def test_a_refusal_and_its_access_line_share_an_id() -> None:
             assert field_of(head, b"x-request-id") == request_id
             assert request_id in body
         assert s.records[0].request_id != s.records[1].request_id
+
+
+async def test_a_burst_of_requests_keeps_nobody_waiting() -> None:
+    burst = 500
+    async with stage() as s, s.client() as client, s.client() as other:
+        await client.say(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n" * burst)
+        await other.say(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")
+        await other.response()
+        assert len(s.records) < burst
+        for _ in range(burst):
+            await client.response()
+
+
+async def test_a_request_to_the_proxy_itself_is_a_loop() -> None:
+    async with stage() as s, s.client() as client:
+        await client.say(get(b"127.0.0.1:%d" % s.port))
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 502 ")
+        assert b"error=proxy_loop_detected" in (field_of(head, b"proxy-status") or b"")

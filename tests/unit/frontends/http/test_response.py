@@ -8,11 +8,22 @@ import contextlib
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
+from tests.unit.frontends.http.test_message_stream import Scripted, messages
+from underpass.address import Address
 from underpass.frontends.http import response as response_module
-from underpass.frontends.http.response import MAX_INTERIM
-from underpass.frontends.http.state import FrontEndOptions
+from underpass.frontends.http.authentication import ANONYMOUS
+from underpass.frontends.http.exchange import Exchange
+from underpass.frontends.http.message_stream import MessageStream
+from underpass.frontends.http.pool import Pool, PoolLimits
+from underpass.frontends.http.response import MAX_INTERIM, Responder
+from underpass.frontends.http.state import FrontEndOptions, FrontEndState
+from underpass.observe import Observer
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.head import HTTP_11, RequestHead
+from underpass.protocol.http.message import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HERE = Address.parse("192.0.2.1:80")
 QUICK = FrontEndOptions(response_timeout=0.05)
 
 
@@ -45,6 +56,32 @@ async def test_a_response_comes_through_however_it_is_cut() -> None:
         assert b"".join(data.split(b"\r\n")[1::2]) == b"abc"
         assert trailers == b"X-T: 1\r\n\r\n"
         assert (await b.record()).received == 3
+
+
+async def test_tiny_chunks_come_together_and_others_get_their_turn() -> None:
+    tiny = b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n"
+    inbound, server = messages(), MessageStream(Scripted(tiny), ResponseReader())
+    server.reader.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    server.reader.expect(b"GET")
+    state = FrontEndState(Dialled(), Observer(), FrontEndOptions(), None, Pool(PoolLimits()))
+    exchange = Exchange(None, "127.0.0.1")
+    responder = Responder(state, server, inbound, exchange, Dialled().route_for(ANONYMOUS, HERE))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while not responder.is_whole:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(responder.respond(RequestHead(b"GET", b"/", HTTP_11, Fields())))
+        tasks.create_task(count())
+    assert isinstance(inbound.stream, Scripted)
+    # The head, when nothing more was there; then all that came at once.
+    assert inbound.stream.sent[1:] == [tiny]
+    assert exchange.received == 1000
+    assert turns
 
 
 async def test_via_tells_what_the_server_speaks() -> None:
@@ -310,69 +347,3 @@ async def test_a_client_that_is_there_waits_as_long_as_it_may(
     async with origin(script) as there, bench(Dialled()) as b, b.client() as client:
         await client.say(get(there.name))
         assert (await client.response())[1] == b"ok"
-
-
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n%s\r\n"
-ASK = b"Connection: Upgrade\r\nUpgrade: chat\r\n"
-
-
-async def test_a_switch_is_told_with_its_fields_and_the_bytes_behind_it() -> None:
-    fields = b"Upgrade: chat\r\nContent-Length: 5\r\nSec-WebSocket-Accept: x\r\n"
-
-    async def script(visitor: RawClient) -> None:
-        assert field_of(await visitor.head(), b"connection") == b"Upgrade"
-        await visitor.say(SWITCH % fields + b"first")
-        assert await visitor.rest() == b"early later"
-        await visitor.say(b" last")
-
-    async with origin(script) as there, bench(Dialled()) as b, b.client() as client:
-        await client.say(get(there.name, ASK) + b"early")
-        head = await client.head()
-        assert field_of(head, b"connection") == b"Upgrade"
-        assert field_of(head, b"upgrade") == b"chat"
-        assert field_of(head, b"sec-websocket-accept") == b"x"
-        assert field_of(head, b"content-length") is None
-        assert await client.exactly(5) == b"first"
-        await client.say(b" later")
-        client.finish()
-        assert await client.rest() == b" last"
-        assert there.problems == []
-        record = await b.record()
-        assert (record.status, record.sent, record.received) == (101, 11, 10)
-
-
-@pytest.mark.parametrize(
-    "named", [b"", b"Upgrade:\r\n", b"Upgrade:\r\nUpgrade:\r\n", b"Upgrade: chat\r\nUpgrade:\r\n"]
-)
-async def test_a_switch_that_names_no_protocol_is_to_what_was_asked_for(named: bytes) -> None:
-    async with origin(says(SWITCH % named)) as there, bench(Dialled()) as b, b.client() as client:
-        await client.say(get(there.name, ASK))
-        assert field_of(await client.head(), b"upgrade") == b"chat"
-
-
-async def test_bytes_behind_a_declined_upgrade_never_reach_the_server() -> None:
-    got = b""
-
-    async def script(visitor: RawClient) -> None:
-        nonlocal got
-        await visitor.head()
-        await visitor.say(OK)
-        got = await visitor.rest()
-
-    async with origin(script) as there, bench(Dialled()) as b, b.client() as client:
-        await client.say(get(there.name, ASK) + b"\x81\x85mask")
-        assert (await client.response())[1] == b"ok"
-        # They are no request either.
-        assert (await client.response())[0].startswith(b"HTTP/1.1 400 ")
-        assert await client.rest() == b""
-    assert got == b""
-
-
-async def test_a_switch_of_a_client_of_http_1_0_or_within_a_body_is_a_502() -> None:
-    async with origin(says(SWITCH % b"Upgrade: chat\r\n")) as there, bench(Dialled()) as b:
-        async with b.client() as client:
-            await client.say(get(there.name, ASK, version=b"1.0"))
-            assert (await client.head()).startswith(b"HTTP/1.1 502 ")
-        async with b.client() as client:
-            await client.say(get(there.name, ASK + b"Content-Length: 5\r\n") + b"half")
-            assert (await client.head()).startswith(b"HTTP/1.1 502 ")

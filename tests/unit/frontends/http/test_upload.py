@@ -40,7 +40,7 @@ def test_a_sent_body_is_kept_as_long_as_it_is_small() -> None:
 @pytest.mark.parametrize("kept", [[], [b"begin"]])
 async def test_a_server_that_wants_no_more_is_left_to_say_why(kept: list[bytes]) -> None:
     exchange = Exchange(None, "127.0.0.1", body_unread=True)
-    inbound = messages(put(b"h", LENGTH) + b"0123456789")
+    inbound = messages(put(b"h", LENGTH) + b"01234")
     await inbound.next_event()
     sent = SentBody(100)
     for piece in kept:
@@ -62,6 +62,26 @@ async def test_what_was_sent_before_goes_first() -> None:
     assert server.sent == [b"before", b"01234", b"56789"]
     assert sent.pieces == server.sent
     assert (exchange.sent, exchange.body_unread) == (10, False)
+
+
+async def test_tiny_chunks_go_on_together_and_others_get_their_turn() -> None:
+    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    inbound = messages(put(b"h", CHUNKED) + b"1\r\nx\r\n" * 1000, b"0\r\n\r\n")
+    await inbound.next_event()
+    server, turns = Scripted(), 0
+    upload = Upload(FrontEndOptions(), inbound, server, exchange, SentBody(0))
+
+    async def count() -> None:
+        nonlocal turns
+        while exchange.body_unread:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(upload.run())
+        tasks.create_task(count())
+    assert server.sent == [b"3e8\r\n" + b"x" * 1000 + b"\r\n", b"0\r\n\r\n"]
+    assert turns
 
 
 async def test_a_body_goes_on_as_it_comes() -> None:
