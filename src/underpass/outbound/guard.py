@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 
 from underpass.access import Decision, Policy, Principal
 from underpass.address import Address, IPAddress
@@ -60,8 +59,7 @@ class Guard:
             return StreamRoute(self.dial_as(principal), address)
 
         async def reach() -> Stream:
-            with self._counted():
-                return await upstream.reach()
+            return await self._counted(upstream.reach())
 
         return UpstreamRoute(reach, upstream.login())
 
@@ -70,23 +68,31 @@ class Guard:
 
         Raises `Forbidden` where policy denies it, and `DialError` for all else.
         """
-        self._check(principal, address)
-        with self._counted():
-            if isinstance(self._outbound, Upstream):
-                return await self._outbound.open(address)
-            candidates = await self._outbound.resolve(address)
-            permitted = self._permitted(principal, address, candidates)
-            return await self._outbound.connect(permitted, address.port)
+        literal = self._check(principal, address)
+        return await self._counted(self._open(principal, address, literal))
 
-    def _check(self, principal: Principal, address: Address) -> None:
-        """Raise `Forbidden` for what can be told before a name is resolved."""
+    async def _open(
+        self, principal: Principal, address: Address, literal: list[IPAddress]
+    ) -> Stream:
+        if isinstance(self._outbound, Upstream):
+            return await self._outbound.open(address)
+        permitted = literal or self._permitted(
+            principal, address, await self._outbound.resolve(address)
+        )
+        return await self._outbound.connect(permitted, address.port)
+
+    def _check(self, principal: Principal, address: Address) -> list[IPAddress]:
+        """Ask what can be told before a name is resolved. Raises `Forbidden`.
+
+        Returns the address where it is a literal one, which has been permitted by this.
+        """
         ip = address.ip
         if ip is not None:
-            self._permitted(principal, address, (ip,))
-            return
+            return self._permitted(principal, address, (ip,))
         named = self.policy.allows_name(principal, address)
         if not named:
             raise _forbidden(address, named)
+        return []
 
     def _permitted(
         self, principal: Principal, address: Address, candidates: Sequence[IPAddress]
@@ -106,13 +112,12 @@ class Guard:
             raise refusal
         return permitted
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
+    async def _counted(self, dialling: Awaitable[Stream]) -> Stream:
         """Count and time one dial; one that policy forbids is none, it is refused."""
         now = asyncio.get_running_loop().time
         started = now()
         try:
-            yield
+            stream = await dialling
         except Forbidden:
             raise
         except DialError:
@@ -121,6 +126,7 @@ class Guard:
             raise
         self._counters.add(Counter.DIALS)
         self._counters.took(Histogram.DIAL_SECONDS, now() - started)
+        return stream
 
 
 def _forbidden(address: Address, decision: Decision) -> Forbidden:
