@@ -78,6 +78,7 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    _fill_standard_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         arguments, unknown = _parser().parse_known_args(given)
@@ -96,6 +97,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _fill_standard_descriptors() -> None:
+    """Open the null device where standard input, output or error is closed.
+
+    Else the next socket would get that number, and be written what is meant for standard error.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is given out.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _complain(error: Exception, code: int) -> int:

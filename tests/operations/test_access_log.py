@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from tests.real.processes import (
     clean_environment,
     end,
     free_port,
+    proxy_process,
     underpass,
     wait_until,
 )
@@ -159,6 +161,24 @@ def test_closed_standard_error_stops_nothing(plain: HttpOrigin) -> None:
             time.sleep(0.25)
         assert process.poll() is None
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-"])
+def test_standard_error_that_never_was_is_no_socket(
+    program: Callable[[str], Path], tmp_path: Path, echo: str, closed: str, workers: str
+) -> None:
+    without = (program("sh"), "-c", f'exec "$@" {closed}', "sh")
+    with proxy_process(tmp_path, *LOOPBACK, "--workers", workers, within=without) as proxy:
+        assert Path(f"/proc/{proxy.process.pid}/fd/2").resolve() == Path("/dev/null")
+        with client(proxy.port) as one:
+            assert "403" in one.get("10.1.2.3/")[0]
+            assert one.tunnel(echo).startswith("HTTP/1.1 200")
+            # Longer than lines wait before they are written.
+            time.sleep(0.25)
+            assert one.echoes()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
 
 
 def test_reader_that_hangs_stops_nothing() -> None:
