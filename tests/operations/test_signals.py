@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.operations.client import Client, client, health
+from tests.origins import HttpOrigin, LoopThread
+from tests.origins.http import SLOW_PIECE
 from tests.real.conftest import StartProxy
 from tests.real.processes import ProxyProcess, accepts, wait_until
 
@@ -75,6 +77,20 @@ def test_sigterm_lets_a_tunnel_go_on_and_end_in_order(proxy: ProxyProcess, tunne
     assert tunnel.rest() == b"the last words"
     assert ends_with(proxy) == 0
     assert proxy.wait_for_line(" ok").count("CONNECT") == 1
+
+
+def test_sigterm_lets_a_forwarded_request_be_finished(
+    proxy: ProxyProcess, plain: HttpOrigin, origins: LoopThread
+) -> None:
+    with client(proxy.port) as one:
+        one.say(f"GET http://{plain.name}/slow/2 HTTP/1.1\r\nHost: {plain.name}\r\n\r\n")
+        assert " 200 " in one.head()
+        stop(proxy)
+        for _ in range(2):
+            origins.loop.call_soon_threadsafe(plain.steps.release)
+            assert len(one.exactly(len(SLOW_PIECE))) == len(SLOW_PIECE)
+        assert one.rest() == b""
+    assert ends_with(proxy) == 0
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

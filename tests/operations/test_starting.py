@@ -128,8 +128,6 @@ def test_1_for_what_failed(state: Path) -> None:
         ("proxy", "--listen", "nonsense"),
         ("proxy", "--workers", "two"),
         ("proxy", "--config", "/nonexistent.toml"),
-        ("proxy", "--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"),
-        ("proxy", "--log-file", "/nonexistent/log"),
         ("proxy", "--metrics", "nonsense"),
         ("user", "add"),
         ("user", "add", "a", "--state", "/dev/null/x"),
@@ -137,9 +135,31 @@ def test_1_for_what_failed(state: Path) -> None:
     ],
     ids=" ".join,
 )
+def test_2_for_what_is_wrong(arguments: tuple[str, ...]) -> None:
+    refuses(*arguments)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_2_for_what_is_wrong(arguments: tuple[str, ...], workers: str) -> None:
-    code, output, errors = run(*arguments, UNDERPASS_WORKERS=workers)
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"),
+        ("--log-file", "/nonexistent/log"),
+        ("--auth", "basic", "--state", "/dev/null/x"),
+        ("--via", "http://me@127.0.0.1:1", "--via-password-file", "/nonexistent"),
+    ],
+    ids=" ".join,
+)
+def test_2_for_a_file_that_cannot_be_used(flags: tuple[str, ...], workers: str) -> None:
+    errors = refuses("proxy", "--listen", "127.0.0.1:0", "--workers", workers, *flags)
+    assert flags[-1] in errors or flags[1] in errors
+    assert len(errors.splitlines()) == 1
+
+
+def refuses(*arguments: str) -> str:
+    """Run a command that is to end with 2; what it says."""
+    code, output, errors = run(*arguments)
     assert (code, output) == (2, "")
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("underpass")
+    return errors
