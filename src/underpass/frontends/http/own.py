@@ -23,7 +23,8 @@ async def answer(
     """Answer OPTIONS and TRACE, refuse the rest; return whether the conversation goes on."""
     if exchange.body_unread:
         raise refuse(Failure.BAD_REQUEST, "a request to the proxy itself has no body")
-    exchange.address = "(this proxy)"
+    # Parentheses stand in no name, and a space would have to be escaped.
+    exchange.address = "(itself)"
     match head.method:
         case b"OPTIONS":
             response = describe(head)

@@ -58,7 +58,7 @@ async def test_answers_keep_the_stream_in_step(target: bytes) -> None:
         for _ in range(3):
             assert (await client.response())[0].startswith(b"HTTP/1.1 200 ")
         record = await b.record(2)
-        assert (record.method, record.address, record.status) == ("OPTIONS", "(this proxy)", 200)
+        assert (record.method, record.address, record.status) == ("OPTIONS", "(itself)", 200)
 
 
 async def test_visitors_and_other_methods_are_told_what_this_is() -> None:
