@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.unit.frontends.http.dialogue import (
     LOOPBACK,
@@ -283,3 +285,34 @@ async def test_tls_cannot_be_switched_on_by_a_reload(tmp_path: Path) -> None:
     async with stage() as s:
         with pytest.raises(ConfigurationError, match="tls_cert: TLS can't be switched"):
             s.proxy.reload(ProxyOptions(tls_cert=tmp_path / "c", tls_key=tmp_path / "k"))
+
+
+def certificate(folder: Path, authority: trustme.CA, name: str) -> ProxyOptions:
+    """Options with TLS and a certificate for `name`."""
+    issued = authority.issue_cert(name)
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    issued.private_key_pem.write_to_path(str(key))
+    return ProxyOptions(listen=HERE, tls_cert=cert, tls_key=key, limits=NOW)
+
+
+async def test_another_certificate_is_taken_while_it_runs(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    first, second = (certificate(tmp_path, authority, f"{name}.example") for name in ("a", "b"))
+    async with Proxy(first) as proxy:
+        assert proxy.urls == (f"https://{proxy.addresses[0]}",)
+        for options, name in ((first, "a.example"), (second, "b.example")):
+            assert proxy.reload(options) == []
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", proxy.addresses[0].port, ssl=trusting, server_hostname=name
+            )
+            writer.write(b"OPTIONS * HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+            await writer.wait_closed()
+        broken = certificate(tmp_path, authority, "c.example")
+        (tmp_path / "c.example.key").write_text("")
+        with pytest.raises(ConfigurationError, match="tls_key"):
+            proxy.reload(broken)
