@@ -119,6 +119,9 @@ class ListenAddress:
             address = Address.parse(f"{host}:1" if port == "0" else text)
         except ValueError as error:
             raise ValueError(f"{text!a}: {error}") from None
+        if address.host == "unix":
+            # UNIX:0, or unix.:0, which would be written as if it were a path.
+            raise ValueError(f"{text!a}: a host can't be called unix")
         return cls(address.host, int(port))
 
     @property
