@@ -233,8 +233,8 @@ _DEFAULT = (
     # Where an IPv4 stands in these is up to each network (RFC 8215, RFC 6052 2.2).
     ("64:ff9b:1::/48", "local translation"),
     ("100::/64", "discard-only"),
-    ("2001:2::/48", "benchmarks"),
-    ("2001:10::/28", "overlay identifiers"),
+    # Teredo, benchmarks, ORCHID and other protocols' own: nothing in it is a server.
+    ("2001::/23", "protocol assignments"),
     ("2001:db8::/32", "documentation"),
     ("3fff::/20", "documentation"),
     ("5f00::/16", "segment routing"),
