@@ -16,31 +16,31 @@ MAX_AGE_SECONDS = 0.5
 class DatagramQueue:
     """Datagrams of all streams, encoded, oldest first."""
 
-    __slots__ = ("_waiting", "dropped")
+    __slots__ = ("dropped", "waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[float, bytes]] = deque()
+        self.waiting: deque[tuple[float, bytes]] = deque()
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def clear(self) -> None:
         """Drop all."""
-        self._waiting.clear()
+        self.waiting.clear()
 
     def add(self, stream: int, data: bytes, now: float) -> None:
         """Let a datagram wait. Raises `LocalProtocolError` for one that is too long."""
         if len(data) > MAX_DATAGRAM_BYTES:
             raise LocalProtocolError(f"a datagram over {MAX_DATAGRAM_BYTES} bytes")
-        self._waiting.append((now, encode_datagram(stream, data)))
-        if len(self._waiting) > MAX_QUEUED:
-            self._waiting.popleft()
+        self.waiting.append((now, encode_datagram(stream, data)))
+        if len(self.waiting) > MAX_QUEUED:
+            self.waiting.popleft()
             self.dropped += 1
 
     def take(self, room: int, now: float) -> bytes | None:
         """The frame of the oldest datagram that is not late, if it fits into `room` bytes."""
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting and now - waiting[0][0] > MAX_AGE_SECONDS:
             waiting.popleft()
             self.dropped += 1

@@ -145,20 +145,35 @@ def _text(text: str) -> bytes:
 # --- parsing --------------------------------------------------------------------------------------
 
 
+# Plain numbers: looking an enum's member up costs as much as the rest of a small frame.
+_DATA = int(Type.DATA)
+_DATA_HEAD_BYTES = DATA_HEAD.size
+# Below this a copy is cheaper than a view.
+_VIEW_BYTES = 4096
+_new = tuple.__new__
+
+
 def parse_frames(record: bytes) -> list[Frame]:
     """Return the frames of one record's content, without padding.
 
     Raises `RemoteProtocolError` for anything that is not exactly the grammar.
     """
     found: list[Frame] = []
-    at, size = 0, len(record)
+    at, end = 0, len(record)
     try:
-        while at < size:
+        while at < end:
             kind = record[at]
-            if kind == Type.DATA:
-                frame, at = _parse_data(record, at)
-                found.append(frame)
-            elif kind == Type.PADDING:
+            if kind == _DATA:
+                _, stream, offset, size = DATA_HEAD.unpack_from(record, at)
+                start = at + _DATA_HEAD_BYTES
+                at = start + size
+                if at > end or not 0 < size <= MAX_DATA_BYTES:
+                    raise RemoteProtocolError("DATA is empty or crosses the end of its record")
+                data = record[start:at] if size < _VIEW_BYTES else _payload(record, start, at)
+                # As `Data(…)`, without a Python call in between: most frames are these.
+                found.append(_new(Data, (stream, offset, data)))
+            elif not kind:
+                # PADDING.
                 at += 1
             elif kind in _PARSERS:
                 other, at = _PARSERS[kind](record, at)
@@ -171,20 +186,11 @@ def parse_frames(record: bytes) -> list[Frame]:
     return found
 
 
-def _parse_data(record: bytes, at: int) -> tuple[Data, int]:
-    _, stream, offset, size = DATA_HEAD.unpack_from(record, at)
-    at += 15
-    end = at + size
-    if not 0 < size <= MAX_DATA_BYTES or end > len(record):
-        raise RemoteProtocolError("DATA is empty or crosses the end of its record")
-    if size >= _VIEW_BYTES and size * 2 >= len(record):
-        # A view saves a copy, and keeps at most as many bytes again alive.
-        return Data(stream, offset, memoryview(record)[at:end]), end
-    return Data(stream, offset, record[at:end]), end
-
-
-# Below this a copy is cheaper than a view.
-_VIEW_BYTES = 4096
+def _payload(record: bytes, start: int, end: int) -> Payload:
+    """A large payload as a view, which saves a copy, if it keeps at most as much again alive."""
+    if (end - start) * 2 >= len(record):
+        return memoryview(record)[start:end]
+    return record[start:end]
 
 
 def _take(record: bytes, at: int, size: int) -> tuple[bytes, int]:

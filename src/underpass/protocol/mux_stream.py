@@ -10,6 +10,7 @@ from underpass.protocol.frames import Kind, Payload
 from underpass.protocol.reassembly import Reassembly
 from underpass.protocol.stream_state import (
     FINISHED,
+    NOT_ACCEPTED,
     OVER,
     SENDABLE,
     StreamInput,
@@ -35,8 +36,10 @@ class MuxStream:
         "fin_at",
         "fin_wanted",
         "id",
+        "is_accepted",
         "is_clogged",
         "is_ready",
+        "is_sendable",
         "kind",
         "pending",
         "received",
@@ -52,6 +55,9 @@ class MuxStream:
         self.id = stream_id
         self.kind = Kind.BYTES
         self.state = StreamState.IDLE
+        # What the state means for the application, asked for at every byte.
+        self.is_sendable = False
+        self.is_accepted = False
         # Sending: chunks from `_head` on, of the first of which `_taken` bytes are gone.
         self._chunks: list[bytes] = []
         self._head = 0
@@ -81,13 +87,15 @@ class MuxStream:
 
     def happened(self, what: StreamInput) -> None:
         """Move on by the table of states. Raises as `next_state`."""
-        self.state = next_state(self.state, what)
+        state = self.state = next_state(self.state, what)
+        self.is_sendable = state in SENDABLE
+        self.is_accepted = state not in NOT_ACCEPTED
 
     # Sending.
 
     def write(self, data: bytes) -> None:
         """Let `data` wait for its turn. Raises `LocalProtocolError` if nothing may be sent."""
-        if self.state not in SENDABLE or self.fin_wanted:
+        if not self.is_sendable or self.fin_wanted:
             raise LocalProtocolError(f"send on a stream that is {self.state.value}")
         self._chunks.append(data)
         self.pending += len(data)
@@ -96,7 +104,7 @@ class MuxStream:
 
     def finish(self) -> None:
         """Send fin after all that waits."""
-        if self.state not in SENDABLE or self.fin_wanted:
+        if not self.is_sendable or self.fin_wanted:
             raise LocalProtocolError(f"fin on a stream that is {self.state.value}")
         self.fin_wanted = True
 
@@ -109,16 +117,19 @@ class MuxStream:
 
     def take(self, limit: int) -> bytes:
         """Remove and return the next bytes to send, at most `limit` and never beyond the credit."""
-        limit = min(limit, self.send_limit - self.sent)
-        chunk = self._chunks[self._head]
-        size = len(chunk)
-        if not self._taken and size <= limit and (size == self.pending or size == limit):
-            self._drop(1)
-            data = chunk
+        credit = self.send_limit - self.sent
+        if limit > credit:
+            limit = credit
+        data = self._chunks[self._head]
+        size = len(data)
+        if size == self.pending and size <= limit and not self._taken:
+            self._chunks.clear()
+            self._head = 0
         else:
             data = self._gather(limit)
-        self.sent += len(data)
-        self.pending -= len(data)
+            size = len(data)
+        self.sent += size
+        self.pending -= size
         return data
 
     def _gather(self, limit: int) -> bytes:
@@ -153,13 +164,12 @@ class MuxStream:
 
     def insert(self, offset: int, data: Payload) -> None:
         """Take in received bytes. Raises `RemoteProtocolError` beyond the credit or the fin."""
-        end = offset + len(data)
-        if end > self.window.limit:
+        size = len(data)
+        if offset + size > self.window.limit:
             raise RemoteProtocolError("data beyond the credit")
-        if self.fin_at is not None and end > self.fin_at:
+        if self.fin_at is not None and offset + size > self.fin_at:
             raise RemoteProtocolError("data beyond the end of the stream")
-        if self.state not in OVER:
-            self.received.insert(offset, data, self.window.size)
+        self.received.insert(offset, data, self.window.size)
 
     def finish_received(self, offset: int) -> None:
         """The other end's last byte is before `offset`."""

@@ -11,7 +11,7 @@ from collections import deque
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.datagram import DatagramQueue
 from underpass.protocol.frame_codec import DATA_HEAD, encode_fin, encode_window
-from underpass.protocol.frames import MAX_DATA_BYTES, Type
+from underpass.protocol.frames import Type
 from underpass.protocol.mux_stream import SEND_LOW, MuxStream
 from underpass.protocol.scheduler import QUANTUM, Scheduler
 from underpass.protocol.session_events import SessionEvent, StreamWritable
@@ -22,6 +22,8 @@ from underpass.protocol.stream_table import StreamTable
 # near it.
 MAX_CONTROL = 16_384
 
+# A plain number: looking an enum's member up costs as much as the rest of a small frame.
+_DATA = int(Type.DATA)
 _DATA_HEAD_BYTES = DATA_HEAD.size
 _FIN_BYTES = 13
 _WINDOW_BYTES = 13
@@ -32,12 +34,12 @@ _LEAST_DATA = 512
 class Outgoing:
     """See the module. `control` takes frames, encoded, whoever makes them."""
 
-    __slots__ = ("_events", "_table", "_windows", "control", "datagrams", "scheduler")
+    __slots__ = ("_events", "_table", "control", "datagrams", "scheduler", "windows")
 
     def __init__(self, table: StreamTable, events: list[SessionEvent]) -> None:
         self._table = table
         self._events = events
-        self._windows: deque[MuxStream] = deque()
+        self.windows: deque[MuxStream] = deque()
         self.control: deque[bytes] = deque()
         self.datagrams = DatagramQueue()
         self.scheduler = Scheduler()
@@ -45,18 +47,18 @@ class Outgoing:
     @property
     def has_control(self) -> bool:
         """Whether frames wait that are not of the scheduler."""
-        return bool(self.control or self._windows or self.datagrams)
+        return bool(self.control or self.windows or self.datagrams.waiting)
 
     def want_window(self, stream: MuxStream) -> None:
         """Tell the other end the credit of `stream`, as it is when its turn comes."""
         if not stream.window_due:
             stream.window_due = True
-            self._windows.append(stream)
+            self.windows.append(stream)
 
     def clear(self) -> None:
         """Drop everything: the session is over."""
         self.control.clear()
-        self._windows.clear()
+        self.windows.clear()
         self.datagrams.clear()
         self.scheduler.clear()
 
@@ -74,14 +76,14 @@ class Outgoing:
             frame = control.popleft()
             room -= len(frame)
             parts.append(frame)
-        while self._windows and room >= _WINDOW_BYTES:
-            stream = self._windows.popleft()
+        while self.windows and room >= _WINDOW_BYTES:
+            stream = self.windows.popleft()
             stream.window_due = False
             if stream.state not in OVER and stream.fin_at is None:
                 parts.append(encode_window(stream.id, stream.window.limit))
                 room -= _WINDOW_BYTES
         elicits = len(parts) > begun
-        while self.datagrams and (datagram := self.datagrams.take(room, now)) is not None:
+        while self.datagrams.waiting and (datagram := self.datagrams.take(room, now)) is not None:
             parts.append(datagram)
             room -= len(datagram)
         return room, elicits
@@ -97,29 +99,26 @@ class Outgoing:
                 continue
             sent = 0
             if stream.pending and stream.sent < stream.send_limit:
-                sent = self._send_data(stream, parts, room - _DATA_HEAD_BYTES)
+                alone = not (scheduler.brisk or scheduler.bulk)
+                size = room - _DATA_HEAD_BYTES
+                offset = stream.sent
+                data = stream.take(size if alone or size < QUANTUM else QUANTUM)
+                sent = len(data)
+                parts.append(DATA_HEAD.pack(_DATA, stream.id, offset, sent))
+                parts.append(data)
                 room -= _DATA_HEAD_BYTES + sent
+                if stream.is_clogged and stream.pending <= SEND_LOW:
+                    stream.is_clogged = False
+                    self._events.append(StreamWritable(stream.id))
             if stream.fin_wanted and not stream.pending and room >= _FIN_BYTES:
                 self._send_fin(stream, parts)
                 room -= _FIN_BYTES
-            if stream.can_send:
+            if (stream.pending and stream.sent < stream.send_limit) or stream.fin_wanted:
                 scheduler.again(stream, sent)
             else:
                 stream.is_ready = False
             least = _DATA_HEAD_BYTES + _LEAST_DATA
         return len(parts) > begun
-
-    def _send_data(self, stream: MuxStream, parts: list[bytes], size: int) -> int:
-        if len(self.scheduler):
-            size = min(size, QUANTUM)
-        offset = stream.sent
-        data = stream.take(min(size, MAX_DATA_BYTES))
-        parts.append(DATA_HEAD.pack(Type.DATA, stream.id, offset, len(data)))
-        parts.append(data)
-        if stream.is_clogged and stream.pending <= SEND_LOW:
-            stream.is_clogged = False
-            self._events.append(StreamWritable(stream.id))
-        return len(data)
 
     def _send_fin(self, stream: MuxStream, parts: list[bytes]) -> None:
         stream.fin_wanted = False

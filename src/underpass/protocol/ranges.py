@@ -7,23 +7,26 @@ from collections.abc import Iterator
 
 
 class Ranges:
-    """Disjoint ranges of numbers, both ends inclusive, in rising order, never touching."""
+    """Disjoint ranges of numbers, both ends inclusive, in rising order, never touching.
 
-    __slots__ = ("_firsts", "_lasts")
+    `firsts` are their lower ends, to look at only: asking it whether there are any is cheap.
+    """
+
+    __slots__ = ("_lasts", "firsts")
 
     def __init__(self) -> None:
-        self._firsts: list[int] = []
+        self.firsts: list[int] = []
         self._lasts: list[int] = []
 
     def __len__(self) -> int:
         """How many ranges, not how many numbers."""
-        return len(self._firsts)
+        return len(self.firsts)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._firsts, self._lasts, strict=True)
+        return zip(self.firsts, self._lasts, strict=True)
 
     def __contains__(self, number: int) -> bool:
-        at = bisect_right(self._firsts, number)
+        at = bisect_right(self.firsts, number)
         return at > 0 and number <= self._lasts[at - 1]
 
     def __repr__(self) -> str:
@@ -31,7 +34,7 @@ class Ranges:
 
     def add(self, first: int, last: int) -> list[tuple[int, int]]:
         """Add a range; return those parts of it that are new, in rising order."""
-        firsts, lasts = self._firsts, self._lasts
+        firsts, lasts = self.firsts, self._lasts
         # The ranges that overlap or touch [first, last].
         start = bisect_left(lasts, first - 1)
         end = bisect_right(firsts, last + 1)
@@ -52,14 +55,14 @@ class Ranges:
 
     def pop_first(self) -> tuple[int, int]:
         """Remove and return the lowest range. `IndexError` if there is none."""
-        return self._firsts.pop(0), self._lasts.pop(0)
+        return self.firsts.pop(0), self._lasts.pop(0)
 
     @property
     def first(self) -> int | None:
         """The lowest number."""
-        return self._firsts[0] if self._firsts else None
+        return self.firsts[0] if self.firsts else None
 
     def clear(self) -> None:
         """Remove all."""
-        self._firsts.clear()
+        self.firsts.clear()
         self._lasts.clear()

@@ -21,6 +21,8 @@ _SMALL = 1024
 _JOINED = 16 * 1024
 # Pieces that may wait before joining begins: a reader that keeps up never pays for it.
 _UNJOINED = 8
+# Pieces that have been read are dropped from the list so many at a time.
+_READ_AT_ONCE = 64
 
 
 class Reassembly:
@@ -57,28 +59,43 @@ class Reassembly:
 
         `limit` bounds the bytes kept out of order. Raises `RemoteProtocolError` beyond the bounds.
         """
-        if offset > self.end:
+        if offset == self.end and self._ahead is None and len(self._chunks) < _UNJOINED:
+            # As nearly always: in order, and read as it comes.
+            size = len(data)
+            self.end += size
+            self.size += size
+            self._chunks.append(data)
+        elif offset > self.end:
             self._keep(offset, data, limit)
-            return
-        self._append(offset, data)
-        if self._ahead is not None:
-            self._close_gaps()
+        else:
+            self._append(data[self.end - offset :])
+            if self._ahead is not None:
+                self._close_gaps()
 
     def read(self, limit: int) -> Payload:
         """Return up to `limit` bytes in order, ``b""`` if none wait."""
-        if self._head >= len(self._chunks):
+        chunks = self._chunks
+        if not chunks:
             return b""
-        chunk = self._chunks[self._head]
-        if len(chunk) > limit:
-            self._chunks[self._head] = chunk[limit:]
+        chunk = chunks[self._head]
+        size = len(chunk)
+        if size > limit:
+            chunks[self._head] = chunk[limit:]
             chunk = chunk[:limit]
+            size = limit
+        elif size == self.size:
+            chunks.clear()
+            self._head = 0
         else:
-            self._head += 1
-            if self._head == len(self._chunks) or self._head > _UNJOINED * 8:
-                del self._chunks[: self._head]
-                self._head = 0
-        self.size -= len(chunk)
+            self._drop_one()
+        self.size -= size
         return bytes(chunk) if isinstance(chunk, bytearray) else chunk
+
+    def _drop_one(self) -> None:
+        self._head += 1
+        if self._head > _READ_AT_ONCE:
+            del self._chunks[: self._head]
+            self._head = 0
 
     def clear(self) -> None:
         """Drop all that waits."""
@@ -88,17 +105,13 @@ class Reassembly:
         self._ahead_bytes = 0
         self.size = 0
 
-    def _append(self, offset: int, data: Payload) -> None:
-        if offset < self.end:
-            data = data[self.end - offset :]
+    def _append(self, data: Payload) -> None:
         size = len(data)
-        if not size:
-            return
         self.end += size
         self.size += size
-        if size < _SMALL and len(self._chunks) - self._head >= _UNJOINED:
+        if size and size < _SMALL and self._chunks:
             self._join(data)
-        else:
+        elif size:
             self._chunks.append(data)
 
     def _join(self, data: Payload) -> None:
@@ -128,8 +141,8 @@ class Reassembly:
         for offset, data in ahead:
             if offset > self.end:
                 break
-            self._append(offset, data)
             self._ahead_bytes -= len(data)
+            self._append(data[self.end - offset :])
             count += 1
         del ahead[:count]
         if not ahead:

@@ -7,6 +7,7 @@ A number is sealed once, ever, as its nonce. The key changes with the number alo
 from __future__ import annotations
 
 import struct
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,6 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frames import MAX_FRAMES_BYTES, Payload
 from underpass.protocol.noise import rekey
+
+# A whole record; a large one is sealed in place. Nobody changes it: it may be sent again.
+Record: TypeAlias = bytes | bytearray
 
 TAG_BYTES = 16
 # length u24 and seq u64. As one struct: the upper byte of the length, its lower two, seq.
@@ -51,7 +55,7 @@ class Sealer:
         self._epoch_end = EPOCH_RECORDS
         self.next_seq = 0
 
-    def seal(self, frames: bytes) -> bytes:
+    def seal(self, frames: bytes) -> Record:
         """Return the next record, whole, around `frames` (1 to `MAX_FRAMES_BYTES` bytes)."""
         seq = self.next_seq
         if seq >= self._epoch_end:
@@ -60,8 +64,13 @@ class Sealer:
         if not MIN_LENGTH <= length <= MAX_LENGTH or seq > MAX_SEQ:
             raise LocalProtocolError("a record holds 1 to 65,536 bytes of frames")
         self.next_seq = seq + 1
-        head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
-        return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
+        if length < _INTO_BYTES:
+            head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
+            return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
+        record = bytearray(_LENGTH_BYTES + length)
+        _HEAD.pack_into(record, 0, length >> 16, length & 0xFFFF, seq)
+        self._aead.encrypt_into(_NONCE.pack(seq), frames, None, memoryview(record)[HEAD_BYTES:])
+        return record
 
     def _next_epoch(self) -> None:
         self._key = rekey(self._key)
@@ -84,7 +93,10 @@ class Opener:
         """Return the frames of record `seq`. Raises `RemoteProtocolError` if it was altered."""
         epoch = seq >> EPOCH_BITS
         if epoch == self._epoch:
-            return _open(self._aead, seq, sealed)
+            try:
+                return self._aead.decrypt(_NONCE.pack(seq), sealed, None)
+            except InvalidTag:
+                raise _altered() from None
         if epoch == self._epoch - 1 and self._older is not None:
             return _open(self._older, seq, sealed)
         if epoch == self._epoch + 1:
@@ -105,7 +117,11 @@ def _open(aead: AESGCM, seq: int, sealed: Payload) -> bytes:
     try:
         return aead.decrypt(_NONCE.pack(seq), sealed, None)
     except InvalidTag:
-        raise RemoteProtocolError("a record that does not open: altered on its way") from None
+        raise _altered() from None
+
+
+def _altered() -> RemoteProtocolError:
+    return RemoteProtocolError("a record that does not open: altered on its way")
 
 
 class RecordSplitter:
@@ -150,7 +166,7 @@ class RecordSplitter:
         self._partial = b""
 
 
-def record_seq(record: bytes) -> int:
+def record_seq(record: Record) -> int:
     """The number of a whole record of our own."""
     seq: int = _HEAD.unpack_from(record)[2]
     return seq

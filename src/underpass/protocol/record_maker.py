@@ -9,7 +9,7 @@ from __future__ import annotations
 from underpass.protocol.frame_codec import encode_ack, encode_ping, encode_pong, encode_skip
 from underpass.protocol.frames import MAX_FRAMES_BYTES
 from underpass.protocol.outgoing import Outgoing
-from underpass.protocol.record import MAX_RECORD_BYTES, OVERHEAD_BYTES, Sealer
+from underpass.protocol.record import MAX_RECORD_BYTES, OVERHEAD_BYTES, Record, Sealer
 from underpass.protocol.replay import MAX_SILENT, ReceiveLog, SendLog
 from underpass.protocol.session_carrier import SessionCarrier
 
@@ -39,61 +39,67 @@ class RecordMaker:
 
     def next(
         self, carrier: SessionCarrier, limit: int, now: float, *, is_first: bool
-    ) -> bytes | None:
+    ) -> Record | None:
         """Return the next record for `carrier`, None when there is none or `limit` is too small.
 
         A record that is due again may be longer than `limit` if it `is_first`. Raises
         `RemoteProtocolError` as `Outgoing.fill_control`.
         """
-        if self._sent.has_due:
-            room = MAX_RECORD_BYTES if is_first else limit
-            again = self._sent.take_due(room, carrier.number, now)
-            if again is not None or self._sent.has_due:
+        sent, outgoing = self._sent, self._outgoing
+        if sent.due:
+            again = sent.take_due(MAX_RECORD_BYTES if is_first else limit, carrier.number, now)
+            if again is not None or sent.due:
                 return again
-        room = min(MAX_FRAMES_BYTES, limit - OVERHEAD_BYTES)
-        if room < LEAST_ROOM or not self._has_output(carrier, now):
+        # Asked for every record and once more: nothing here is more than a look.
+        scheduler = outgoing.scheduler
+        has_data = sent.has_data_room and (scheduler.brisk or scheduler.bulk)
+        has_control = (
+            outgoing.control
+            or outgoing.windows
+            or outgoing.datagrams.waiting
+            or carrier.ping_wanted
+            or carrier.pong_token is not None
+            or sent.skips.firsts
+        )
+        if not (has_data or has_control):
+            ack_at = self._received.ack_at
+            if ack_at is None or ack_at > now:
+                return None
+        room = limit - OVERHEAD_BYTES
+        if room < LEAST_ROOM or not (has_data or sent.has_room):
             return None
-        return self._make(carrier, room, now)
+        if room > MAX_FRAMES_BYTES:
+            room = MAX_FRAMES_BYTES
+        return self._make(
+            carrier, room, now, has_control=bool(has_control), has_data=bool(has_data)
+        )
 
-    def farewell(self, frames: bytes) -> bytes:
+    def farewell(self, frames: bytes) -> Record:
         """Seal the last record of all, which nobody will send again."""
         return self._sealer.seal(frames)
 
-    def _has_output(self, carrier: SessionCarrier, now: float) -> bool:
-        """Whether there is something to make a record of, and room in the log to keep it."""
-        sent = self._sent
-        if not sent.has_room:
-            return False
-        if len(self._outgoing.scheduler) and sent.has_room_for_data:
-            return True
-        ack_at = self._received.ack_at
-        return (ack_at is not None and ack_at <= now) or self._has_control(carrier)
-
-    def _has_control(self, carrier: SessionCarrier) -> bool:
-        return (
-            self._outgoing.has_control
-            or carrier.ping_wanted
-            or carrier.pong_token is not None
-            or len(self._sent.skips) > 0
-        )
-
-    def _make(self, carrier: SessionCarrier, room: int, now: float) -> bytes | None:
+    def _make(
+        self, carrier: SessionCarrier, room: int, now: float, *, has_control: bool, has_data: bool
+    ) -> Record | None:
         parts: list[bytes] = []
         elicits = False
-        if self._received.has_news:
+        if self._sent.silent >= MAX_SILENT:
+            # Else the other end would never have a reason to acknowledge these.
+            parts.append(encode_ping(0, 0))
+            room -= _PING_BYTES
+            elicits = True
+        if self._received.records:
             # Half of a small record: the rest of many ranges follows in the next.
             parts.append(encode_ack(self._received.acknowledge(now, room // 2)))
-            room -= len(parts[0])
-        if self._has_control(carrier):
-            room, elicits = self._fill_control(parts, carrier, room, now)
-        if self._sent.has_room_for_data and self._outgoing.fill_data(parts, room):
+            room -= len(parts[-1])
+        if has_control:
+            room, more = self._fill_control(parts, carrier, room, now)
+            elicits = elicits or more
+        if has_data and self._outgoing.fill_data(parts, room):
             elicits = True
         if not parts:
             return None
-        if not elicits and self._sent.silent >= MAX_SILENT:
-            parts.append(encode_ping(0, 0))
-            elicits = True
-        record = self._sealer.seal(parts[0] if len(parts) == 1 else b"".join(parts))
+        record = self._sealer.seal(b"".join(parts))
         self._sent.add(record, elicits, carrier.number, now)
         return record
 
@@ -111,7 +117,7 @@ class RecordMaker:
             parts.append(encode_pong(carrier.pong_token))
             carrier.pong_token = None
             room -= _PONG_BYTES
-        while self._sent.skips and room >= _SKIP_BYTES:
+        while self._sent.skips.firsts and room >= _SKIP_BYTES:
             parts.append(encode_skip(*self._sent.skips.pop_first()))
             room -= _SKIP_BYTES
             elicits = True

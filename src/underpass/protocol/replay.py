@@ -13,13 +13,16 @@ from itertools import islice
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_UNITS, Ack
 from underpass.protocol.ranges import Ranges
+from underpass.protocol.record import Record
 
 # What may await acknowledgement; 32 MiB fill 1.3 Gbit/s at 200 ms.
 MAX_RECORDS = 8192
 MAX_NUMBERS = 16_384
 MAX_BYTES = 32 * 1024 * 1024
-# Data stops at this part of each, so that what is not data is never stuck behind it.
-_DATA_NUMERATOR, _DATA_DENOMINATOR = 7, 8
+# Data stops at seven eighths of each, so that what is not data is never stuck behind it.
+_DATA_RECORDS = MAX_RECORDS * 7 // 8
+_DATA_NUMBERS = MAX_NUMBERS * 7 // 8
+_DATA_BYTES = MAX_BYTES * 7 // 8
 
 # Numbers ahead of the lowest missing one: twice what a sender may have out, as the other end may
 # not know yet what has come.
@@ -48,7 +51,7 @@ class LogEntry:
     """One record out. `record` is None for one that elicits nothing: it is never sent again."""
 
     seq: int
-    record: bytes | None
+    record: Record | None
     size: int
     carrier: int
     sent_at: float
@@ -63,11 +66,12 @@ class SendLog:
     __slots__ = (
         "_acked",
         "_acked_order",
-        "_due",
         "_entries",
         "_oldest",
         "_order",
         "bytes",
+        "due",
+        "has_data_room",
         "next_seq",
         "silent",
         "skips",
@@ -78,8 +82,8 @@ class SendLog:
         # All below is acknowledged; ranges above that are.
         self._oldest = 0
         self._acked = Ranges()
-        # Records lost and to be sent again, lowest first: streams are freed in order.
-        self._due: list[int] = []
+        # Numbers of records to be sent again, as a heap: the lowest first, as it frees most.
+        self.due: list[int] = []
         self._order = 0
         # Of each carrier, the latest of its records that is acknowledged, in order of sending.
         self._acked_order: dict[int, int] = {}
@@ -87,6 +91,8 @@ class SendLog:
         self.next_seq = 0
         # Records since the last that elicits an acknowledgement.
         self.silent = 0
+        # Whether a record with data may be added.
+        self.has_data_room = True
         # Numbers that will not come any more, to be told by SKIP.
         self.skips = Ranges()
 
@@ -96,28 +102,14 @@ class SendLog:
     @property
     def is_empty(self) -> bool:
         """Whether everything has been acknowledged."""
-        return not self._entries and not self.skips
-
-    @property
-    def has_due(self) -> bool:
-        """Whether records are to be sent again."""
-        return bool(self._due)
+        return not self._entries and not self.skips.firsts
 
     @property
     def has_room(self) -> bool:
         """Whether a record that is not data may be added."""
         return len(self._entries) < MAX_RECORDS and self.next_seq - self._oldest < MAX_NUMBERS
 
-    @property
-    def has_room_for_data(self) -> bool:
-        """Whether a record with data may be added."""
-        return (
-            len(self._entries) < MAX_RECORDS * _DATA_NUMERATOR // _DATA_DENOMINATOR
-            and self.bytes < MAX_BYTES * _DATA_NUMERATOR // _DATA_DENOMINATOR
-            and self.next_seq - self._oldest < MAX_NUMBERS * _DATA_NUMERATOR // _DATA_DENOMINATOR
-        )
-
-    def add(self, record: bytes, elicits: bool, carrier: int, now: float) -> None:
+    def add(self, record: Record, elicits: bool, carrier: int, now: float) -> None:
         """Keep the record with the next number, just sent on `carrier`."""
         seq = self.next_seq
         self.next_seq = seq + 1
@@ -130,6 +122,7 @@ class SendLog:
         else:
             self.silent += 1
             self._entries[seq] = LogEntry(seq, None, 0, carrier, now, self._order)
+        self._look_for_room()
 
     def acknowledge(self, ack: Ack, now: float) -> float | None:
         """Forget what `ack` names; return a round-trip time in seconds, if it tells one.
@@ -150,6 +143,7 @@ class SendLog:
         for first, last in ack.ranges:
             newest = self._acknowledge_range(first, last) or newest
         self._advance()
+        self._look_for_room()
         if newest is None or newest.again or newest.seq != highest:
             return None
         return max(0.0, now - newest.sent_at - ack.delay * DELAY_UNIT)
@@ -169,6 +163,13 @@ class SendLog:
         while (first := self._acked.first) is not None and first <= self._oldest:
             _, last = self._acked.pop_first()
             self._oldest = max(self._oldest, last + 1)
+
+    def _look_for_room(self) -> None:
+        self.has_data_room = (
+            self.bytes < _DATA_BYTES
+            and len(self._entries) < _DATA_RECORDS
+            and self.next_seq - self._oldest < _DATA_NUMBERS
+        )
 
     def _forget(self, entry: LogEntry) -> None:
         self.bytes -= entry.size
@@ -203,18 +204,18 @@ class SendLog:
                 self.skips.add(entry.seq, entry.seq)
             elif not entry.is_due:
                 entry.is_due = True
-                heapq.heappush(self._due, entry.seq)
+                heapq.heappush(self.due, entry.seq)
 
-    def take_due(self, limit: int, carrier: int, now: float) -> bytes | None:
+    def take_due(self, limit: int, carrier: int, now: float) -> Record | None:
         """Return a record to send again on `carrier`; None if none is due or it is too long."""
-        while self._due:
-            entry = self._entries.get(self._due[0])
+        while self.due:
+            entry = self._entries.get(self.due[0])
             if entry is None or entry.record is None or not entry.is_due:
-                heapq.heappop(self._due)
+                heapq.heappop(self.due)
                 continue
             if entry.size > limit:
                 return None
-            heapq.heappop(self._due)
+            heapq.heappop(self.due)
             self._order += 1
             entry.is_due = False
             entry.again = True
@@ -237,15 +238,16 @@ class SendLog:
 class ReceiveLog:
     """Which numbers have come. `next_seq`: every lower one has."""
 
-    __slots__ = ("_ack_at", "_ahead", "_bytes", "_newest_at", "_records", "next_seq")
+    __slots__ = ("_ahead", "_bytes", "_newest_at", "ack_at", "next_seq", "records")
 
     def __init__(self) -> None:
         self.next_seq = 0
         self._ahead = Ranges()
-        # Since the last ACK: records and bytes, and when the ACK is due, if something elicits it.
-        self._records = 0
+        # What has come since the last ACK: records and bytes.
+        self.records = 0
         self._bytes = 0
-        self._ack_at: float | None = None
+        # When an ACK is due at the latest; None while nothing elicits one.
+        self.ack_at: float | None = None
         self._newest_at = 0.0
 
     @property
@@ -257,14 +259,14 @@ class ReceiveLog:
         """Whether `seq` has not come before. Raises `RemoteProtocolError` beyond the window."""
         if seq >= self.next_seq + MAX_AHEAD:
             raise RemoteProtocolError("a record far ahead of its window")
-        return seq >= self.next_seq and seq not in self._ahead
+        return seq == self.next_seq or (seq > self.next_seq and seq not in self._ahead)
 
     def add(self, seq: int, size: int, now: float) -> None:
         """`seq` has come, in a record of `size` bytes, and has opened."""
-        self._records += 1
+        self.records += 1
         self._bytes += size
         self._newest_at = now
-        if seq == self.next_seq and not self._ahead:
+        if seq == self.next_seq and not self._ahead.firsts:
             self.next_seq = seq + 1
         else:
             self.skip(seq, seq)
@@ -280,33 +282,23 @@ class ReceiveLog:
             self.next_seq = self._ahead.pop_first()[1] + 1
 
     def elicited(self, now: float) -> None:
-        """What has come is to be acknowledged soon."""
-        if self._ack_at is None:
-            self._ack_at = now + ACK_SECONDS
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something has come since the last ACK."""
-        return self._records > 0
-
-    @property
-    def ack_at(self) -> float | None:
-        """When an ACK is due at the latest; None while nothing elicits one."""
-        if self._ack_at is not None and (self._records >= ACK_RECORDS or self._bytes >= ACK_BYTES):
-            return 0.0
-        return self._ack_at
+        """What has come is to be acknowledged soon, or at once when it is much."""
+        if self.records >= ACK_RECORDS or self._bytes >= ACK_BYTES:
+            self.ack_at = now
+        elif self.ack_at is None:
+            self.ack_at = now + ACK_SECONDS
 
     def repeat(self, now: float) -> None:
         """Acknowledge soon, though nothing new has come: an ACK was perhaps lost."""
-        self._records += 1
+        self.records += 1
         self.elicited(now)
 
     def acknowledge(self, now: float, room: int) -> Ack:
         """The ACK to send now, with as many ranges as fit into `room` bytes."""
-        self._records = 0
+        self.records = 0
         self._bytes = 0
-        self._ack_at = None
+        self.ack_at = None
         most = max(0, min(MAX_ACK_RANGES, (room - ACK_HEAD_BYTES) // ACK_RANGE_BYTES))
-        ranges = tuple(islice(self._ahead, most)) if self._ahead else ()
+        ranges = tuple(islice(self._ahead, most)) if self._ahead.firsts else ()
         delay = min(round((now - self._newest_at) / DELAY_UNIT), MAX_DELAY_UNITS)
         return Ack(max(0, delay), self.next_seq, ranges)

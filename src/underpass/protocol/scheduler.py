@@ -21,17 +21,17 @@ BRISK_TURNS = 8
 
 
 class Scheduler:
-    """Streams that can send, each in it once."""
+    """Streams that can send, each in it once, in one of two queues."""
 
-    __slots__ = ("_brisk", "_bulk", "_turns")
+    __slots__ = ("_turns", "brisk", "bulk")
 
     def __init__(self) -> None:
-        self._brisk: deque[MuxStream] = deque()
-        self._bulk: deque[MuxStream] = deque()
+        self.brisk: deque[MuxStream] = deque()
+        self.bulk: deque[MuxStream] = deque()
         self._turns = 0
 
     def __len__(self) -> int:
-        return len(self._brisk) + len(self._bulk)
+        return len(self.brisk) + len(self.bulk)
 
     def add(self, stream: MuxStream) -> None:
         """`stream` has something to send; no effect if it waits already."""
@@ -39,29 +39,28 @@ class Scheduler:
             return
         stream.is_ready = True
         stream.burst = 0
-        self._brisk.append(stream)
+        self.brisk.append(stream)
 
     def next(self) -> MuxStream | None:
         """Remove and return the stream whose turn it is; `again` puts it back.
 
         One that has ended while it waited is no longer `is_ready`.
         """
-        brisk = self._brisk
-        if brisk and (self._turns < BRISK_TURNS or not self._bulk):
+        if not self.bulk:
+            return self.brisk.popleft() if self.brisk else None
+        if self.brisk and self._turns < BRISK_TURNS:
             self._turns += 1
-            return brisk.popleft()
-        if self._bulk:
-            self._turns = 0
-            return self._bulk.popleft()
-        return None
+            return self.brisk.popleft()
+        self._turns = 0
+        return self.bulk.popleft()
 
     def again(self, stream: MuxStream, sent: int) -> None:
         """`stream` has sent so many bytes in its turn, and has more."""
         stream.burst += sent
-        queue = self._brisk if stream.burst < BRISK_BYTES else self._bulk
+        queue = self.brisk if stream.burst < BRISK_BYTES else self.bulk
         queue.append(stream)
 
     def clear(self) -> None:
         """Drop all."""
-        self._brisk.clear()
-        self._bulk.clear()
+        self.brisk.clear()
+        self.bulk.clear()

@@ -35,7 +35,7 @@ from underpass.protocol.frames import (
     Skip,
 )
 from underpass.protocol.handshake import SessionKeys
-from underpass.protocol.record import Opener, Sealer, record_seq
+from underpass.protocol.record import Opener, Record, Sealer, record_seq
 from underpass.protocol.record_maker import RecordMaker
 from underpass.protocol.replay import ReceiveLog, SendLog
 from underpass.protocol.session_carrier import SessionCarrier, SessionCarriers, Verdict
@@ -90,7 +90,7 @@ class Session:
         self._overdue_check = now + OVERDUE_CHECK_SECONDS
         self._expected: float | None = None
         # The one record that is still sent once the session is closed.
-        self._farewell: bytes | None = None
+        self._farewell: Record | None = None
 
     def __repr__(self) -> str:
         role = "client" if self._is_client else "server"
@@ -102,9 +102,8 @@ class Session:
     def events(self) -> list[SessionEvent]:
         """Return what has happened since the last call, in order."""
         taken = self._events[:]
-        if taken:
-            self._events.clear()
-            self.streams.events_taken()
+        self._events.clear()
+        self.streams.datagrams_waiting = 0
         return taken
 
     # --- carriers
@@ -137,7 +136,7 @@ class Session:
     def receive_attached(self, number: int, body: bytes, now: float) -> None:
         """Client: take in the body of ATTACHED. Raises `RemoteProtocolError` for a wrong one."""
         attached = parse_attached(body)
-        carrier = self._carriers.get(number)
+        carrier = self._carriers.by_number.get(number)
         if carrier is None:
             return
         if attached.number != number or not verify_attached(
@@ -191,25 +190,25 @@ class Session:
         self._events.append(CarrierLost(carrier.number, reason))
         self.remove_carrier(carrier.number, now)
 
-    def lost(self, records: list[bytes], now: float) -> None:
+    def lost(self, records: list[Record], now: float) -> None:
         """These records, of one failed request, may not have arrived: they are due again."""
         self._sent.lost([record_seq(record) for record in records])
         self._repeat_if_skipping(now)
 
     def _repeat_if_skipping(self, now: float) -> None:
         """Where records that elicit nothing were lost, an acknowledgement was perhaps in them."""
-        if self._sent.skips:
+        if self._sent.skips.firsts:
             self._received.repeat(now)
 
     def forget_partial(self, number: int) -> None:
         """A body that came over this carrier was cut: its last record's rest will not come."""
-        carrier = self._carriers.get(number)
+        carrier = self._carriers.by_number.get(number)
         if carrier is not None:
             carrier.splitter.forget()
 
     def lower_keepalive(self, number: int, seconds: float) -> None:
         """Ask over this carrier at least every `seconds`, as its path needs; the other end too."""
-        carrier = self._carriers.get(number)
+        carrier = self._carriers.by_number.get(number)
         if carrier is not None:
             carrier.lower_interval(seconds)
             carrier.ping_wanted = True
@@ -218,17 +217,19 @@ class Session:
 
     def receive_data(self, number: int, data: bytes, now: float) -> None:
         """Take in bytes of a carrier, in the order in which the other end gave them to it."""
-        carrier = self._carriers.get(number)
+        carrier = self._carriers.by_number.get(number)
         if carrier is None or self.state is SessionState.CLOSED:
             return
         try:
+            received = self._received
             for seq, sealed in carrier.splitter.split(data):
-                if not self._received.is_new(seq):
-                    self._received.repeat(now)
+                if seq != received.next_seq and not received.is_new(seq):
+                    received.repeat(now)
                     continue
                 content = self._opener.open(seq, sealed)
-                self._received.add(seq, len(sealed), now)
-                self._heard(carrier, now)
+                received.add(seq, len(sealed), now)
+                if carrier.heard_at != now or not carrier.stands:
+                    self._heard(carrier, now)
                 if not self._take_in(content, carrier, now):
                     return
         except RemoteProtocolError as error:
@@ -293,7 +294,7 @@ class Session:
 
     # --- bytes to send
 
-    def data_to_send(self, number: int, limit: int, now: float) -> list[bytes]:
+    def data_to_send(self, number: int, limit: int, now: float) -> list[Record]:
         """Return records for a carrier that has room for `limit` bytes, to be sent in order.
 
         They are within `limit`, but for a first one that is sent again: that may have as many as
@@ -302,12 +303,12 @@ class Session:
         if self.state is SessionState.CLOSED:
             farewell, self._farewell = self._farewell, None
             return [farewell] if farewell is not None else []
-        carrier = self._carriers.get(number)
+        carrier = self._carriers.by_number.get(number)
         if carrier is None:
             return []
         if self.state is SessionState.DRAINING:
             self._close_if_drained(now)
-        records: list[bytes] = []
+        records: list[Record] = []
         try:
             while record := self._maker.next(carrier, limit, now, is_first=not records):
                 records.append(record)
@@ -355,7 +356,7 @@ class Session:
         self._sent.check_overdue(now, self.delay)
         self._repeat_if_skipping(now)
         for number, sent_at in self._sent.waiting().items():
-            carrier = self._carriers.get(number)
+            carrier = self._carriers.by_number.get(number)
             if carrier is not None and now - sent_at > STUCK_SECONDS:
                 self._lose_carrier(carrier, "what is sent over it does not arrive", now)
 

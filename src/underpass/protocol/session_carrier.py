@@ -36,8 +36,8 @@ class SessionCarrier:
 
     __slots__ = (
         "_asked_at",
-        "_heard_at",
         "_probe_until",
+        "heard_at",
         "interval",
         "nonce",
         "number",
@@ -56,22 +56,18 @@ class SessionCarrier:
         self.ping_wanted = False
         # The token of the latest PING that came; only the latest is answered.
         self.pong_token: int | None = None
-        self._heard_at = now
+        # When something authentic came over it last.
+        self.heard_at = now
         self._asked_at = now
         self._probe_until: float | None = None
 
     def __repr__(self) -> str:
         state = "stands" if self.stands else "new"
-        return f"<SessionCarrier {self.number} {state}, heard at {self._heard_at:.3f}>"
-
-    @property
-    def heard_at(self) -> float:
-        """When something authentic came over it last."""
-        return self._heard_at
+        return f"<SessionCarrier {self.number} {state}, heard at {self.heard_at:.3f}>"
 
     def heard(self, now: float) -> None:
         """Something authentic has come over it."""
-        self._heard_at = now
+        self.heard_at = now
         self._probe_until = None
 
     def asked(self, token: int, interval: int) -> None:
@@ -97,19 +93,19 @@ class SessionCarrier:
     @property
     def next_check(self) -> float:
         """When `check` may decide otherwise than now."""
-        dead_at = self._heard_at + 2 * self.interval
+        dead_at = self.heard_at + 2 * self.interval
         if self._probe_until is not None:
             dead_at = min(dead_at, self._probe_until)
-        ask_at = max(self._heard_at, self._asked_at) + self.interval
+        ask_at = max(self.heard_at, self._asked_at) + self.interval
         return min(dead_at, ask_at)
 
     def check(self, now: float) -> Verdict:
         """Decide, and when it is to be asked take note of that."""
         if self._probe_until is not None:
             return Verdict.DEAD if now >= self._probe_until else Verdict.FINE
-        if now >= self._heard_at + 2 * self.interval:
+        if now >= self.heard_at + 2 * self.interval:
             return Verdict.DEAD
-        if now >= max(self._heard_at, self._asked_at) + self.interval:
+        if now >= max(self.heard_at, self._asked_at) + self.interval:
             self._ask(now)
             return Verdict.ASK
         return Verdict.FINE
@@ -118,24 +114,25 @@ class SessionCarrier:
 class SessionCarriers:
     """The carriers of one session by number, and which numbers have been used."""
 
-    __slots__ = ("_by_number", "_interval", "_next", "_used")
+    __slots__ = ("_interval", "_next", "_used", "by_number")
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._by_number: dict[int, SessionCarrier] = {}
+        # To look up, not to change.
+        self.by_number: dict[int, SessionCarrier] = {}
         self._used = Ranges()
         self._next = 0
 
     def __len__(self) -> int:
-        return len(self._by_number)
+        return len(self.by_number)
 
     def __iter__(self) -> Iterator[SessionCarrier]:
-        return iter(self._by_number.values())
+        return iter(self.by_number.values())
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers of those in use."""
-        return tuple(self._by_number)
+        return tuple(self.by_number)
 
     def next_number(self) -> int:
         """The client's next number; 0 is the carrier of the handshake."""
@@ -146,26 +143,22 @@ class SessionCarriers:
         """Whether a carrier has had this number: none has it twice."""
         return number in self._used or number < (self._used.first or 0)
 
-    def get(self, number: int) -> SessionCarrier | None:
-        """The carrier, or None when it is gone."""
-        return self._by_number.get(number)
-
     def add(self, number: int, now: float) -> SessionCarrier:
         """Add a carrier with a new number."""
         self._used.add(number, number)
         if len(self._used) > MAX_NUMBER_GAPS:
             _, last = self._used.pop_first()
             self._used.add(last, self._used.first or last)
-        carrier = self._by_number[number] = SessionCarrier(number, self._interval, now)
+        carrier = self.by_number[number] = SessionCarrier(number, self._interval, now)
         return carrier
 
     def remove(self, number: int) -> bool:
         """Remove a carrier; False when it was gone."""
-        return self._by_number.pop(number, None) is not None
+        return self.by_number.pop(number, None) is not None
 
     @property
     def supernumerary(self) -> SessionCarrier | None:
         """The one that has been silent longest, where it must go before another comes."""
-        if len(self._by_number) < MAX_CARRIERS:
+        if len(self.by_number) < MAX_CARRIERS:
             return None
-        return min(self._by_number.values(), key=lambda carrier: carrier.heard_at)
+        return min(self.by_number.values(), key=lambda carrier: carrier.heard_at)

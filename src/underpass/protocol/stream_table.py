@@ -30,7 +30,7 @@ class StreamTable:
         "_own",
         "_parity",
         "_seen",
-        "_streams",
+        "by_id",
         "ours",
         "pool",
         "theirs",
@@ -39,7 +39,8 @@ class StreamTable:
     def __init__(self, is_client: bool, own: StreamLimits, other: StreamLimits, pool: Pool) -> None:
         self._own = own
         self._other = other
-        self._streams: dict[int, MuxStream] = {}
+        # To look up, not to change.
+        self.by_id: dict[int, MuxStream] = {}
         self._parity = 1 if is_client else 0
         self._next_id = 1 if is_client else 2
         # Ids of the other end that have been seen, halved: mostly one range.
@@ -50,18 +51,18 @@ class StreamTable:
         self.theirs = 0
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self.by_id)
 
     def __iter__(self) -> Iterator[MuxStream]:
-        return iter(list(self._streams.values()))
+        return iter(list(self.by_id.values()))
 
     def get(self, stream_id: int) -> MuxStream | None:
         """The stream, or None when it is over or never was."""
-        return self._streams.get(stream_id)
+        return self.by_id.get(stream_id)
 
     def known(self, stream_id: int) -> MuxStream:
         """The stream. Raises `LocalProtocolError` when it is over or never was."""
-        stream = self._streams.get(stream_id)
+        stream = self.by_id.get(stream_id)
         if stream is None:
             raise LocalProtocolError(f"stream {stream_id} is over, or never was")
         return stream
@@ -90,7 +91,7 @@ class StreamTable:
         """
         if not self.is_ours(stream_id) or stream_id >= self._next_id:
             raise RemoteProtocolError("answers a stream that was never opened")
-        return self._streams.get(stream_id)
+        return self.by_id.get(stream_id)
 
     def check_theirs(self, stream_id: int) -> None:
         """Raise `RemoteProtocolError` unless the other end may open this id."""
@@ -103,7 +104,7 @@ class StreamTable:
         Added if it is one of the other end's whose OPEN is still on its way. Raises
         `RemoteProtocolError` for an id that can't be.
         """
-        stream = self._streams.get(stream_id)
+        stream = self.by_id.get(stream_id)
         if stream is not None:
             return stream
         if self.is_ours(stream_id):
@@ -120,12 +121,12 @@ class StreamTable:
 
     def _add(self, stream_id: int) -> MuxStream:
         stream = MuxStream(stream_id, self._other.initial_window, self._own.initial_window)
-        self._streams[stream_id] = stream
+        self.by_id[stream_id] = stream
         return stream
 
     def forget(self, stream: MuxStream) -> None:
         """The stream is over: nothing of it is kept but that it was."""
-        if self._streams.pop(stream.id, None) is None:
+        if self.by_id.pop(stream.id, None) is None:
             return
         stream.discard()
         stream.window.release(self.pool)

@@ -42,7 +42,6 @@ from underpass.protocol.session_events import (
     StreamWasReset,
 )
 from underpass.protocol.stream_state import (
-    NOT_ACCEPTED,
     NOT_OFFERED,
     OPENING,
     StreamInput,
@@ -50,7 +49,7 @@ from underpass.protocol.stream_state import (
 )
 from underpass.protocol.stream_table import StreamTable
 
-# Datagrams that have come and were not taken by `events` yet.
+# Beyond so many that wait for the application, datagrams are dropped.
 MAX_DATAGRAM_EVENTS = 256
 
 
@@ -60,7 +59,8 @@ class Streams:
     def __init__(self, table: StreamTable, events: list[SessionEvent]) -> None:
         self._table = table
         self._events = events
-        self._datagram_events = 0
+        # Datagrams that have come and were not taken by `Session.events` yet.
+        self.datagrams_waiting = 0
         # The last id of ours that the other end looks at, once it has gone away.
         self._last_allowed: int | None = None
         self.outgoing = Outgoing(table, events)
@@ -104,7 +104,7 @@ class Streams:
 
     def send(self, stream_id: int, data: bytes) -> None:
         """Let bytes wait for their turn. Raises `LocalProtocolError` after fin or before accept."""
-        stream = self._table.known(stream_id)
+        stream = self._table.by_id.get(stream_id) or self._table.known(stream_id)
         if not data:
             return
         stream.write(data)
@@ -143,11 +143,11 @@ class Streams:
 
         Reading is what gives the other end credit.
         """
-        stream = self._table.known(stream_id)
-        if stream.state in NOT_ACCEPTED:
+        stream = self._table.by_id.get(stream_id) or self._table.known(stream_id)
+        if not stream.is_accepted:
             raise LocalProtocolError("read from a stream that was not accepted")
-        data = stream.received.read(limit)
-        if data:
+        if stream.received.size:
+            data = stream.received.read(limit)
             # After the end there is nothing more to grant.
             if stream.fin_at is None and stream.window.consume(
                 len(data), now, self.delay, self._table.pool
@@ -173,15 +173,16 @@ class Streams:
 
     def receive_data(self, frame: Data) -> None:
         """Take in DATA."""
-        stream = self._table.find(frame.stream)
+        stream = self._table.by_id.get(frame.stream) or self._table.find(frame.stream)
         if stream is None:
             return
         if stream.state is not StreamState.OPEN:
             self._stands(stream)
             stream.happened(StreamInput.RECEIVE_DATA)
         stream.insert(frame.offset, frame.data)
-        if not stream.told_readable:
-            self._tell_readable(stream)
+        if not stream.told_readable and stream.is_accepted and stream.received.size:
+            stream.told_readable = True
+            self._events.append(StreamReadable(stream.id))
 
     def _receive_open(self, frame: Open) -> None:
         self._table.check_theirs(frame.stream)
@@ -250,13 +251,9 @@ class Streams:
         if stream is None or stream.kind is not Kind.DATAGRAMS:
             # Overtaken by the end of its stream, or not asked for: dropping one is always right.
             return
-        if self._datagram_events < MAX_DATAGRAM_EVENTS:
-            self._datagram_events += 1
+        if self.datagrams_waiting < MAX_DATAGRAM_EVENTS:
+            self.datagrams_waiting += 1
             self._events.append(DatagramReceived(*frame))
-
-    def events_taken(self) -> None:
-        """The application has taken all events: datagrams may come again."""
-        self._datagram_events = 0
 
     def go_away(self, last: int) -> None:
         """The other end looks at no stream of ours above `last`: those are refused."""
@@ -282,7 +279,7 @@ class Streams:
             self._events.append(StreamOpened(stream.id, ""))
 
     def _tell_readable(self, stream: MuxStream) -> None:
-        if stream.told_readable or stream.state in NOT_ACCEPTED:
+        if stream.told_readable or not stream.is_accepted:
             return
         if stream.received.size or stream.is_finished:
             stream.told_readable = True

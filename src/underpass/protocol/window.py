@@ -54,7 +54,7 @@ class ReceiveWindow:
         `delay` is the round-trip time in seconds, as far as it is known.
         """
         self.consumed += size
-        if self.limit - self.consumed > self.size // 2:
+        if self.limit - self.consumed > self.size >> 1:
             return False
         self._tune(now, delay, pool)
         self.limit = self.consumed + self.size

@@ -1,0 +1,278 @@
+"""Measures the session core alone: two sessions back to back in one process, no sockets.
+
+``python -m bench.session [--seconds S] [--rounds N] [--write]``
+
+Every figure is work of both ends together on one core, in processor time, so that other load on
+the machine disturbs it less. Beside each stands what raw `AESGCM` does with the same bytes, seal
+and open, so that another machine can be compared. Each byte and each message is checked by length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from underpass.protocol.frames import MAX_DATA_BYTES
+from underpass.protocol.handshake import SessionKeys
+from underpass.protocol.session import Session
+from underpass.protocol.session_terms import SessionTerms
+from underpass.protocol.stream_table import StreamLimits
+
+RESULTS = Path(__file__).parent / "results" / "session.json"
+
+# What a carrier has room for when it asks: a socket's buffer.
+ROOM = 256 * 1024
+# Simulated time that passes a step: acknowledgements come as they would at full speed.
+STEP = 1e-5
+MESSAGE = bytes(64)
+IDLE_STREAMS = 2000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement: what was reached, the same for raw AESGCM, and what is to be held."""
+
+    name: str
+    unit: str
+    value: float
+    raw: float | None
+    hold: float
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the figure is as good as it must be; memory is to be below, the rest above."""
+        return self.value <= self.hold if self.raw is None else self.value >= self.hold
+
+
+class Pair:
+    """A client and a server session, with one carrier between them that loses nothing."""
+
+    def __init__(self, limits: StreamLimits | None = None) -> None:
+        limits = limits or StreamLimits()
+        terms = SessionTerms(b"m" + os.urandom(16), own=limits, other=limits)
+        keys = [os.urandom(32) for _ in range(3)]
+        self.now = 0.0
+        self.client = Session(SessionKeys(*keys), terms, 0.0, is_client=True)
+        turned = SessionKeys(keys[1], keys[0], keys[2])
+        self.server = Session(turned, terms, 0.0, is_client=False)
+        self.client.begin(0.0)
+        self.server.begin(0.0)
+
+    def up(self) -> None:
+        """Bring what the client has to send to the server."""
+        for record in self.client.data_to_send(0, ROOM, self.now):
+            self.server.receive_data(0, record, self.now)
+
+    def down(self) -> None:
+        """Bring what the server has to send to the client."""
+        for record in self.server.data_to_send(0, ROOM, self.now):
+            self.client.receive_data(0, record, self.now)
+
+    def open(self) -> int:
+        """A stream that both ends have accepted."""
+        stream = self.client.streams.open("example.com", 443)
+        self.up()
+        self.server.streams.accept(stream)
+        self.down()
+        self.client.events()
+        self.server.events()
+        return stream
+
+
+def bulk(seconds: float) -> float:
+    """GB/s of stream bytes, client to server, in records of 64 KiB."""
+    pair = Pair()
+    stream = pair.open()
+    data = os.urandom(MAX_DATA_BYTES)
+    send, read = pair.client.streams.send, pair.server.streams.read
+    moved = 0
+    started = time.process_time()
+    while (took := time.process_time() - started) < seconds:
+        for _ in range(64):
+            pair.now += STEP
+            send(stream, data)
+            pair.up()
+            while got := read(stream, MAX_DATA_BYTES, pair.now):
+                moved += len(got)
+            pair.down()
+            pair.server.events()
+    return moved / took / 1e9
+
+
+def raw_bulk(seconds: float) -> float:
+    """The same bytes through AESGCM alone."""
+    aead = AESGCM(os.urandom(32))
+    nonce, data = bytes(12), os.urandom(MAX_DATA_BYTES)
+    moved = 0
+    started = time.process_time()
+    while (took := time.process_time() - started) < seconds:
+        for _ in range(64):
+            aead.decrypt(nonce, aead.encrypt(nonce, data, None), None)
+        moved += 64 * len(data)
+    return moved / took / 1e9
+
+
+def messages(seconds: float) -> float:
+    """64-byte messages a second one way, each in a record of its own."""
+    pair = Pair()
+    stream = pair.open()
+    send, read = pair.client.streams.send, pair.server.streams.read
+    count = 0
+    started = time.process_time()
+    while (took := time.process_time() - started) < seconds:
+        for _ in range(256):
+            pair.now += STEP
+            send(stream, MESSAGE)
+            pair.up()
+            pair.server.events()
+            if len(read(stream, MAX_DATA_BYTES, pair.now) or b"") == len(MESSAGE):
+                count += 1
+            read(stream, MAX_DATA_BYTES, pair.now)
+            pair.down()
+    return count / took
+
+
+def raw_messages(seconds: float) -> float:
+    """The same messages through AESGCM alone."""
+    aead = AESGCM(os.urandom(32))
+    nonce, count = bytes(12), 0
+    started = time.process_time()
+    while (took := time.process_time() - started) < seconds:
+        for _ in range(256):
+            aead.decrypt(nonce, aead.encrypt(nonce, MESSAGE, None), None)
+        count += 256
+    return count / took
+
+
+def opens(seconds: float) -> float:
+    """Streams a second that are opened, echo 64 bytes and are closed by both ends."""
+    pair = Pair()
+    client, server = pair.client.streams, pair.server.streams
+    count = 0
+    started = time.process_time()
+    while (took := time.process_time() - started) < seconds:
+        for _ in range(64):
+            pair.now += STEP
+            stream = client.open("example.com", 443)
+            client.send(stream, MESSAGE)
+            client.finish(stream)
+            pair.up()
+            pair.server.events()
+            server.accept(stream)
+            server.send(stream, bytes(server.read(stream, MAX_DATA_BYTES, pair.now) or b""))
+            server.read(stream, MAX_DATA_BYTES, pair.now)
+            server.finish(stream)
+            pair.down()
+            pair.client.events()
+            if len(client.read(stream, MAX_DATA_BYTES, pair.now) or b"") == len(MESSAGE):
+                count += 1
+            client.read(stream, MAX_DATA_BYTES, pair.now)
+    return count / took
+
+
+def raw_opens(seconds: float) -> float:
+    """Two records of the size of an open and its answer, through AESGCM alone."""
+    return raw_messages(seconds) / 2
+
+
+def session_memory() -> float:
+    """KiB of one idle session, averaged over pairs of them."""
+    gc.collect()
+    tracemalloc.start()
+    pairs = [Pair() for _ in range(50)]
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size / len(pairs) / 2 / 1024
+
+
+def stream_memory() -> float:
+    """KiB of one idle stream at one end, over which a message has gone each way."""
+    pair = Pair(StreamLimits(streams=IDLE_STREAMS + 1))
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(IDLE_STREAMS):
+        stream = pair.open()
+        pair.client.streams.send(stream, MESSAGE)
+        pair.up()
+        pair.server.streams.read(stream, MAX_DATA_BYTES, pair.now)
+        pair.server.streams.send(stream, MESSAGE)
+        pair.down()
+        pair.client.streams.read(stream, MAX_DATA_BYTES, pair.now)
+        pair.client.events()
+        pair.server.events()
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size / IDLE_STREAMS / 2 / 1024
+
+
+# name, unit, what measures it, what measures raw AESGCM, what is to be held
+_RATES: list[tuple[str, str, Callable[[float], float], Callable[[float], float], float]] = [
+    ("bulk, 64 KiB records", "GB/s", bulk, raw_bulk, 2.0),
+    ("64-byte messages", "/s", messages, raw_messages, 150_000),
+    ("open, echo, close", "/s", opens, raw_opens, 30_000),
+]
+_MEMORY: list[tuple[str, str, Callable[[], float], float]] = [
+    ("an idle stream", "KiB", stream_memory, 3.0),
+    ("an idle session", "KiB", session_memory, 64.0),
+]
+
+
+def measure(seconds: float, rounds: int) -> list[Figure]:
+    """All figures; rates are medians of `rounds`, ours and raw in turn."""
+    figures = []
+    for name, unit, ours, raw, hold in _RATES:
+        pairs = [(ours(seconds), raw(seconds)) for _ in range(rounds)]
+        values, raws = zip(*pairs, strict=True)
+        figures.append(Figure(name, unit, statistics.median(values), statistics.median(raws), hold))
+        print(line(figures[-1]), flush=True)
+    for name, unit, memory, hold in _MEMORY:
+        figures.append(Figure(name, unit, memory(), None, hold))
+        print(line(figures[-1]), flush=True)
+    return figures
+
+
+def line(figure: Figure) -> str:
+    """One figure for people."""
+    verdict = "held" if figure.is_held else "NOT HELD"
+    value = f"{figure.value:12,.2f} {figure.unit:5}"
+    if figure.raw is None:
+        return f"{figure.name:22} {value} at most {figure.hold:g}: {verdict}"
+    ratio = figure.value / figure.raw
+    return (
+        f"{figure.name:22} {value} at least {figure.hold:,g}: {verdict}"
+        f"  ({ratio:.2f} of raw AESGCM's {figure.raw:,.2f})"
+    )
+
+
+def main() -> None:
+    """Measure, print, and with ``--write`` keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=1.0, help="processor time a measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    arguments = parser.parse_args()
+    figures = measure(arguments.seconds, arguments.rounds)
+    if arguments.write:
+        about = {
+            "python": platform.python_version(),
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.release()}",
+            "rounds": arguments.rounds,
+            "seconds": arguments.seconds,
+        }
+        found = [vars(figure) | {"held": figure.is_held} for figure in figures]
+        RESULTS.write_text(json.dumps({"about": about, "figures": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
