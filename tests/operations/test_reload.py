@@ -125,6 +125,17 @@ def test_wrong_configuration_is_refused_with_its_reason_and_the_old_one_stays(
     assert status(mine.proxy.port, echo) == "403"
 
 
+def test_wrong_configuration_reaches_no_worker(
+    configure: Callable[..., Configured], echo: str
+) -> None:
+    mine = configure(workers=2)
+    text, reason = WRONG["unreadable certificate"]
+    assert reason in mine.refused(text)
+    mine.change(SHUT)
+    assert {status(mine.proxy.port, echo) for _ in range(8)} == {"403"}
+    assert "\n".join(mine.proxy.lines()).count("configuration not changed") == 1
+
+
 def test_vanished_file_is_refused_with_its_name(configure: Callable[..., Configured]) -> None:
     mine = configure()
     mine.file.unlink()
