@@ -7,7 +7,6 @@ A number is sealed once, ever, as its nonce. The key changes with the number alo
 from __future__ import annotations
 
 import struct
-from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,9 +14,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frames import MAX_FRAMES_BYTES, Payload
 from underpass.protocol.noise import rekey
-
-# A whole record; a large one is sealed in place. Nobody changes it: it may be sent again.
-Record: TypeAlias = bytes | bytearray
 
 TAG_BYTES = 16
 # length u24 and seq u64. As one struct: the upper byte of the length, its lower two, seq.
@@ -40,8 +36,8 @@ MAX_SEQ = (1 << 63) - 1
 # Noise: 32 zero bits, then the number.
 _NONCE = struct.Struct("!4xQ")
 
-# From here on sealing into the record's own buffer saves more than making the buffer costs.
-_INTO_BYTES = 8192
+# Below this a copy is cheaper than a view.
+_VIEW_BYTES = 4096
 
 
 class Sealer:
@@ -55,7 +51,7 @@ class Sealer:
         self._epoch_end = EPOCH_RECORDS
         self.next_seq = 0
 
-    def seal(self, frames: bytes) -> Record:
+    def seal(self, frames: bytes) -> bytes:
         """Return the next record, whole, around `frames` (1 to `MAX_FRAMES_BYTES` bytes)."""
         seq = self.next_seq
         if seq >= self._epoch_end:
@@ -64,13 +60,8 @@ class Sealer:
         if not MIN_LENGTH <= length <= MAX_LENGTH or seq > MAX_SEQ:
             raise LocalProtocolError("a record holds 1 to 65,536 bytes of frames")
         self.next_seq = seq + 1
-        if length < _INTO_BYTES:
-            head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
-            return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
-        record = bytearray(_LENGTH_BYTES + length)
-        _HEAD.pack_into(record, 0, length >> 16, length & 0xFFFF, seq)
-        self._aead.encrypt_into(_NONCE.pack(seq), frames, None, memoryview(record)[HEAD_BYTES:])
-        return record
+        head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
+        return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
 
     def _next_epoch(self) -> None:
         self._key = rekey(self._key)
@@ -153,7 +144,7 @@ class RecordSplitter:
             if end > size:
                 break
             start = at + HEAD_BYTES
-            if length < _INTO_BYTES:
+            if length < _VIEW_BYTES:
                 found.append((seq, data[start:end]))
             else:
                 found.append((seq, memoryview(data)[start:end]))
@@ -166,7 +157,7 @@ class RecordSplitter:
         self._partial = b""
 
 
-def record_seq(record: Record) -> int:
+def record_seq(record: bytes) -> int:
     """The number of a whole record of our own."""
     seq: int = _HEAD.unpack_from(record)[2]
     return seq

@@ -9,7 +9,7 @@ from __future__ import annotations
 from underpass.protocol.frame_codec import encode_ack, encode_ping, encode_pong, encode_skip
 from underpass.protocol.frames import MAX_FRAMES_BYTES
 from underpass.protocol.outgoing import Outgoing
-from underpass.protocol.record import MAX_RECORD_BYTES, OVERHEAD_BYTES, Record, Sealer
+from underpass.protocol.record import MAX_RECORD_BYTES, OVERHEAD_BYTES, Sealer
 from underpass.protocol.replay import MAX_SILENT, ReceiveLog, SendLog
 from underpass.protocol.session_carrier import SessionCarrier
 
@@ -39,7 +39,7 @@ class RecordMaker:
 
     def next(
         self, carrier: SessionCarrier, limit: int, now: float, *, is_first: bool
-    ) -> Record | None:
+    ) -> bytes | None:
         """Return the next record for `carrier`, None when there is none or `limit` is too small.
 
         A record that is due again may be longer than `limit` if it `is_first`. Raises
@@ -74,13 +74,13 @@ class RecordMaker:
             carrier, room, now, has_control=bool(has_control), has_data=bool(has_data)
         )
 
-    def farewell(self, frames: bytes) -> Record:
+    def farewell(self, frames: bytes) -> bytes:
         """Seal the last record of all, which nobody will send again."""
         return self._sealer.seal(frames)
 
     def _make(
         self, carrier: SessionCarrier, room: int, now: float, *, has_control: bool, has_data: bool
-    ) -> Record | None:
+    ) -> bytes | None:
         parts: list[bytes] = []
         elicits = False
         if self._sent.silent >= MAX_SILENT:

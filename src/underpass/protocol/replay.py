@@ -13,7 +13,6 @@ from itertools import islice
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_UNITS, Ack
 from underpass.protocol.ranges import Ranges
-from underpass.protocol.record import Record
 
 # What may await acknowledgement; 32 MiB fill 1.3 Gbit/s at 200 ms.
 MAX_RECORDS = 8192
@@ -51,7 +50,7 @@ class LogEntry:
     """One record out. `record` is None for one that elicits nothing: it is never sent again."""
 
     seq: int
-    record: Record | None
+    record: bytes | None
     size: int
     carrier: int
     sent_at: float
@@ -109,7 +108,7 @@ class SendLog:
         """Whether a record that is not data may be added."""
         return len(self._entries) < MAX_RECORDS and self.next_seq - self._oldest < MAX_NUMBERS
 
-    def add(self, record: Record, elicits: bool, carrier: int, now: float) -> None:
+    def add(self, record: bytes, elicits: bool, carrier: int, now: float) -> None:
         """Keep the record with the next number, just sent on `carrier`."""
         seq = self.next_seq
         self.next_seq = seq + 1
@@ -206,7 +205,7 @@ class SendLog:
                 entry.is_due = True
                 heapq.heappush(self.due, entry.seq)
 
-    def take_due(self, limit: int, carrier: int, now: float) -> Record | None:
+    def take_due(self, limit: int, carrier: int, now: float) -> bytes | None:
         """Return a record to send again on `carrier`; None if none is due or it is too long."""
         while self.due:
             entry = self._entries.get(self.due[0])

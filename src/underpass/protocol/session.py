@@ -35,7 +35,7 @@ from underpass.protocol.frames import (
     Skip,
 )
 from underpass.protocol.handshake import SessionKeys
-from underpass.protocol.record import Opener, Record, Sealer, record_seq
+from underpass.protocol.record import Opener, Sealer, record_seq
 from underpass.protocol.record_maker import RecordMaker
 from underpass.protocol.replay import ReceiveLog, SendLog
 from underpass.protocol.session_carrier import SessionCarrier, SessionCarriers, Verdict
@@ -90,7 +90,7 @@ class Session:
         self._overdue_check = now + OVERDUE_CHECK_SECONDS
         self._expected: float | None = None
         # The one record that is still sent once the session is closed.
-        self._farewell: Record | None = None
+        self._farewell: bytes | None = None
 
     def __repr__(self) -> str:
         role = "client" if self._is_client else "server"
@@ -190,7 +190,7 @@ class Session:
         self._events.append(CarrierLost(carrier.number, reason))
         self.remove_carrier(carrier.number, now)
 
-    def lost(self, records: list[Record], now: float) -> None:
+    def lost(self, records: list[bytes], now: float) -> None:
         """These records, of one failed request, may not have arrived: they are due again."""
         self._sent.lost([record_seq(record) for record in records])
         self._repeat_if_skipping(now)
@@ -294,7 +294,7 @@ class Session:
 
     # --- bytes to send
 
-    def data_to_send(self, number: int, limit: int, now: float) -> list[Record]:
+    def data_to_send(self, number: int, limit: int, now: float) -> list[bytes]:
         """Return records for a carrier that has room for `limit` bytes, to be sent in order.
 
         They are within `limit`, but for a first one that is sent again: that may have as many as
@@ -308,7 +308,7 @@ class Session:
             return []
         if self.state is SessionState.DRAINING:
             self._close_if_drained(now)
-        records: list[Record] = []
+        records: list[bytes] = []
         try:
             while record := self._maker.next(carrier, limit, now, is_first=not records):
                 records.append(record)
