@@ -67,7 +67,7 @@ class Pair:
 
     def carry(self, sender: Session, carrier: int = 0, limit: int = ROOM) -> list[bytes]:
         """Bring what `sender` has for one carrier to the other end; return it."""
-        records = sender.data_to_send(carrier, limit, self.now)
+        records = [bytes(one) for one in sender.data_to_send(carrier, limit, self.now)]
         for record in records:
             self.other(sender).receive_data(carrier, record, self.now)
         return records
@@ -157,7 +157,7 @@ class Dialogue:
         return [
             parse_frames(self._opener.open(seq, sealed))
             for record in sent
-            for seq, sealed in self._splitter.split(record)
+            for seq, sealed in self._splitter.split(bytes(record))
         ]
 
     def heard(self, carrier: int = 0) -> list[Frame]:
