@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from tests.malformed.case import Case
-from tests.origins.held import held
+from tests.origins.held import LoopFactory, held
 from underpass import ListenAddress, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
 from underpass.options import Limits
@@ -148,6 +148,6 @@ async def _playing() -> AsyncIterator[Stage]:
                 await asyncio.sleep(0)
 
 
-def stage() -> AbstractContextManager[Stage]:
+def stage(loop_factory: LoopFactory) -> AbstractContextManager[Stage]:
     """Run a proxy that may reach 127.0.0.1 alone, and the origins."""
-    return held(_playing())
+    return held(_playing(), loop_factory)

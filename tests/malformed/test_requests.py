@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from tests.malformed.case import Case, Fate
 from tests.malformed.requests import REQUESTS
@@ -17,7 +19,14 @@ BYTEWISE = [case for case in REQUESTS if len(case.data) < SHORT][::20]
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Stage]:
-    with stage() as running:
+    with stage(uvloop.new_event_loop) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def plain_wire() -> Iterator[Stage]:
+    """The same without uvloop, where the first bytes come in other pieces."""
+    with stage(asyncio.new_event_loop) as running:
         yield running
 
 
@@ -47,9 +56,10 @@ def test_a_malformed_request_is_refused(wire: Stage, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", BYTEWISE, ids=lambda case: case.id)
-def test_a_malformed_request_byte_by_byte_is_refused(wire: Stage, case: Case) -> None:
-    wire.origin.received.clear()
-    check(wire, case, wire.send(case, step=1))
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_a_malformed_request_in_pieces_is_refused(plain_wire: Stage, case: Case, step: int) -> None:
+    plain_wire.origin.received.clear()
+    check(plain_wire, case, plain_wire.send(case, step=step))
 
 
 def test_the_corpus_is_large() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import h11
 import pytest
+import uvloop
 
 from tests.malformed.case import Case, Fate
 from tests.malformed.responses import RESPONSES
@@ -14,7 +15,7 @@ from tests.malformed.stage import LOOPBACK, Stage, is_control, stage
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Stage]:
-    with stage() as running:
+    with stage(uvloop.new_event_loop) as running:
         running.origin.once = True
         yield running
 

@@ -15,14 +15,23 @@ T = TypeVar("T")
 # Far above what a loaded machine needs to open or end anything here.
 SECONDS = 10.0
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
 _Entered = tuple[T, Callable[[], object]]
 
 
 @contextlib.contextmanager
-def held(manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
+def held(
+    manager: AbstractAsyncContextManager[T], loop_factory: LoopFactory | None = None
+) -> Iterator[T]:
     """Enter and leave `manager` in one task of a loop of its own, as task groups want it."""
     entered: Future[_Entered[T]] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_hold(manager, entered)), name="held")
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_hold(manager, entered))
+
+    thread = threading.Thread(target=run, name="held")
     thread.start()
     value, leave = entered.result(SECONDS)
     try:
