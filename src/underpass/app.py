@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import logging
 import os
@@ -33,6 +34,10 @@ FILES_PER_CLIENT = 2
 
 EXIT_INTERRUPTED = 130
 
+# New objects between two looks for garbage in circles. A tunnel is some hundred, so Python's 700
+# means a look every few clients, at all of them that are being served (docs/decisions/005).
+GARBAGE_THRESHOLD = 10_000
+
 
 def run_proxy(load: Load, inheritance: WorkerInheritance | None = None) -> int:
     """Run one proxy process until a signal ends it, and return its exit code.
@@ -46,7 +51,15 @@ def run_proxy(load: Load, inheritance: WorkerInheritance | None = None) -> int:
         observer = Observer(counters, AccessLog(log, options.log))
         process = Process(load, log, observer, inheritance)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            _settle_heap()
             return runner.run(process.run(options))
+
+
+def _settle_heap() -> None:
+    """Spare what was loaded for good from every further look for garbage, and look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
