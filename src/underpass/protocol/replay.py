@@ -140,7 +140,9 @@ class SendLog:
                 newest = entry
         self._oldest = max(self._oldest, ack.next_seq)
         for first, last in ack.ranges:
-            newest = self._acknowledge_range(first, last) or newest
+            # One below has been overtaken by another ACK.
+            if last >= self._oldest:
+                newest = self._acknowledge_range(first, last) or newest
         self._advance()
         self._look_for_room()
         if newest is None or newest.again or newest.seq != highest:
@@ -172,7 +174,8 @@ class SendLog:
 
     def _forget(self, entry: LogEntry) -> None:
         self.bytes -= entry.size
-        if entry.order > self._acked_order.get(entry.carrier, 0):
+        # What is due is on no carrier any more.
+        if not entry.is_due and entry.order > self._acked_order.get(entry.carrier, 0):
             self._acked_order[entry.carrier] = entry.order
 
     def carrier_died(self, carrier: int) -> None:
