@@ -113,7 +113,7 @@ class Outgoing:
             if stream.fin_wanted and not stream.pending and room >= _FIN_BYTES:
                 self._send_fin(stream, parts)
                 room -= _FIN_BYTES
-            if (stream.pending and stream.sent < stream.send_limit) or stream.fin_wanted:
+            if stream.sent < stream.send_limit if stream.pending else stream.fin_wanted:
                 scheduler.again(stream, sent)
             else:
                 stream.is_ready = False
