@@ -8,6 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, so that a failure is a change's and not the day's (`make fuzz` looks
+# for new ones); and no verdict on time, which on a busy machine says nothing of the code.
+settings.register_profile(
+    "house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
 
 # Debian keeps servers (squid, sshd, tinyproxy) here, outside of an ordinary user's PATH.
 SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
