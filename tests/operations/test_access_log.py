@@ -97,7 +97,7 @@ HEADS = (
 
 
 def check_lines(proxy: ProxyProcess, count: int, form: str, told: int = 0) -> None:
-    """After the `told` first lines there is one a request, with nothing that a line may not hold."""
+    """After the `told` first lines there is one a request, with nothing that may not be there."""
     wait_until(lambda: len(proxy.lines()) >= told + count, "a line each")
     text = proxy.log.read_bytes()
     assert re.fullmatch(rb"[\x20-\x7e\n]*", text)
