@@ -93,11 +93,10 @@ class SessionCarrier:
     @property
     def next_check(self) -> float:
         """When `check` may decide otherwise than now."""
-        dead_at = self.heard_at + 2 * self.interval
         if self._probe_until is not None:
-            dead_at = min(dead_at, self._probe_until)
+            return self._probe_until
         ask_at = max(self.heard_at, self._asked_at) + self.interval
-        return min(dead_at, ask_at)
+        return min(self.heard_at + 2 * self.interval, ask_at)
 
     def check(self, now: float) -> Verdict:
         """Decide, and when it is to be asked take note of that."""
@@ -141,7 +140,7 @@ class SessionCarriers:
 
     def was_used(self, number: int) -> bool:
         """Whether a carrier has had this number: none has it twice."""
-        return number in self._used or number < (self._used.first or 0)
+        return number in self._used
 
     def add(self, number: int, now: float) -> SessionCarrier:
         """Add a carrier with a new number."""

@@ -11,6 +11,8 @@ from underpass.protocol.ranges import Ranges
 from underpass.protocol.window import Pool
 
 MAX_STREAM_ID = (1 << 32) - 1
+# Ids of the other end that were left out: each is in a record on its way, and no more can be.
+MAX_ID_GAPS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class StreamTable:
 
         Raises `RemoteProtocolError` for one that never was.
         """
-        if not self.is_ours(stream_id) or stream_id >= self._next_id:
+        if not stream_id or not self.is_ours(stream_id) or stream_id >= self._next_id:
             raise RemoteProtocolError("answers a stream that was never opened")
         return self.by_id.get(stream_id)
 
@@ -115,6 +117,8 @@ class StreamTable:
         # One that may be open is refused at its OPEN; so many without any are an attack.
         if self.theirs > 2 * self._own.streams:
             raise RemoteProtocolError("opens streams without end")
+        if len(self._seen) > MAX_ID_GAPS:
+            raise RemoteProtocolError("leaves out more streams than can be on their way")
         self._seen.add(stream_id >> 1, stream_id >> 1)
         self.theirs += 1
         return self._add(stream_id)
