@@ -67,7 +67,7 @@ def arrows() -> list[tuple[Module, Module]]:
     return [
         (module, MODULES[name])
         for module in MODULES.values()
-        for name in sorted(own_imports_of(module))
+        for name in sorted(own_imports_of(module) & MODULES.keys())
         if module.name not in FACES
     ]
 
