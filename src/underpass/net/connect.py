@@ -10,7 +10,7 @@ from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure
 from underpass.net.clock import TimeLimit
 from underpass.net.os_errors import failure_of
-from underpass.net.transport import TransportStream
+from underpass.net.transport import TLS_SHUTDOWN_SECONDS, TransportStream
 
 # A dead destination is noticed after 60 s of silence and 4 probes, two minutes in all: sooner than
 # the hour-long defaults of kernels, later than a mobile network's short outages.
@@ -81,7 +81,11 @@ async def connect_tls(
     try:
         async with asyncio.timeout(timeout):
             transport = await loop.start_tls(
-                stream.transport, stream, context, server_hostname=server_name
+                stream.transport,
+                stream,
+                context,
+                server_hostname=server_name,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
             )
     except TimeoutError:
         stream.abort()

@@ -22,7 +22,7 @@ from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
 from underpass.net.connect import set_keepalive
 from underpass.net.gate import Gate, Ticket
-from underpass.net.transport import TransportStream
+from underpass.net.transport import TLS_SHUTDOWN_SECONDS, TransportStream
 from underpass.observe import Counter
 
 # Connections the kernel holds for us while we are busy; it caps this by net.core.somaxconn.
@@ -231,6 +231,7 @@ class Listener:
                 sock,
                 ssl=tls,
                 ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls else None,
             )
         except asyncio.CancelledError:
             sock.close()

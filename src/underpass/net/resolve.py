@@ -81,8 +81,7 @@ class Resolver:
 
     def _forget(self, host: str, future: asyncio.Future[list[str]]) -> None:
         self._pending.pop(host, None)
-        if not future.cancelled():
-            future.exception()
+        future.exception()
 
 
 def _run(
@@ -94,8 +93,6 @@ def _run(
     """Look up in this thread and hand the outcome to the loop, if that still runs."""
 
     def settle(found: list[str], error: Exception | None) -> None:
-        if future.done():
-            return
         if error is not None:
             future.set_exception(error)
         else:

@@ -42,6 +42,10 @@ WRITE_BUFFER_LOW = 64 * 1024
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024 * 1024
 
+# How long a TLS stream that is closed waits for the other end's close_notify (by default 30 s): a
+# round trip, then everything is freed.
+TLS_SHUTDOWN_SECONDS = 2.0
+
 # How long `close` waits for the other end to take what is still buffered.
 FLUSH_SECONDS = 30.0
 
@@ -200,7 +204,8 @@ class TransportStream(asyncio.Protocol, Stream):
         view = data if len(data) <= WRITE_BUFFER else memoryview(data)
         for start in range(0, len(data), WRITE_BUFFER):
             self._transport.write(view[start : start + WRITE_BUFFER])
-            while self._write_paused:
+            # A transport that failed while writing tells of it only when the loop has its turn.
+            while self._write_paused or self._transport.is_closing():
                 self._writer = asyncio.get_running_loop().create_future()
                 await self._writer
                 self._check_sendable()

@@ -245,3 +245,49 @@ async def test_a_cancelled_handshake_leaves_nothing_open(
             with contextlib.suppress(ConnectionResetError):
                 while await loop.sock_recv(other, 65536):
                     pass
+
+
+async def test_who_never_says_good_bye_is_not_waited_for(
+    listener: socket.socket,
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("underpass.net.connect.TLS_SHUTDOWN_SECONDS", 0.02)
+    server = serving(authority.issue_cert("proxy.example"))
+    stream = await connect_tcp(LOOPBACK, port_of(listener), SECONDS)
+    other, _ = listener.accept()
+    other.settimeout(SECONDS)
+
+    def shake_hands() -> ssl.SSLSocket:
+        return server.wrap_socket(other, server_side=True)
+
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        shaking = tasks.create_task(asyncio.to_thread(shake_hands))
+        await connect_tls(stream, trusting, "proxy.example", SECONDS)
+    with shaking.result():
+        await stream.close()
+        async with asyncio.timeout(1):
+            while "LOST" not in repr(stream):
+                await asyncio.sleep(0.001)
+
+
+def test_a_stream_that_ends_with_the_handshake_is_told(trusting: ssl.SSLContext) -> None:
+    class Loop(asyncio.SelectorEventLoop):
+        """asyncio's own loop returns None where the stream is lost in just that moment."""
+
+        async def start_tls(self, *_: object, **__: object) -> None:
+            return None
+
+    async def dial(port: int) -> None:
+        stream = await connect_tcp(LOOPBACK, port, SECONDS)
+        with pytest.raises(DialError) as caught:
+            await connect_tls(stream, trusting, "proxy.example", SECONDS)
+        assert caught.value.failure is Failure.CONNECTION_TERMINATED
+        await free(stream)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        asyncio.Runner(loop_factory=Loop) as runner,
+    ):
+        runner.run(dial(port_of(listening)))

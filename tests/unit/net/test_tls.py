@@ -91,3 +91,10 @@ def test_an_encrypted_key_is_refused_instead_of_asked_for(tmp_path: Path) -> Non
     )
     with pytest.raises(ConfigurationError, match="the key is encrypted"):
         server_context(certificate, key)
+
+
+def test_what_only_looks_like_a_certificate_is_told(tmp_path: Path) -> None:
+    certificate, key = pair(tmp_path, "one.example")
+    certificate.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    with pytest.raises(ConfigurationError, match=r"tls_key: .*one\.example\.pem can't be used"):
+        server_context(certificate, key)

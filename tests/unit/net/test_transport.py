@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from underpass.errors import StreamClosed, StreamReset
+from underpass.errors import StreamClosed, StreamReset, StreamTimeout
 from underpass.net.transport import READ_BUFFER, TransportStream
 
 MakePair = Callable[[], Awaitable[tuple[TransportStream, socket.socket]]]
@@ -150,3 +150,47 @@ async def test_send_after_eof_says_closed(make_pair: MakePair) -> None:
         await stream.send(b"x")
     other.send(b"the other direction goes on")
     assert await stream.receive() == b"the other direction goes on"
+
+
+async def test_close_waits_until_all_is_delivered(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    payload = os.urandom(8 * 1024 * 1024)
+    stream.transport.write(payload)
+    other.shutdown(socket.SHUT_WR)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        closing = tasks.create_task(stream.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        received = bytearray()
+        while piece := await loop.sock_recv(other, 65536):
+            received += piece
+    assert received == payload
+
+
+async def test_an_end_that_stopped_answering_is_a_time_out(make_pair: MakePair) -> None:
+    stream, _ = await make_pair()
+    # As the transport says when the kernel's keepalive has given up (ETIMEDOUT).
+    stream.connection_lost(TimeoutError())
+    with pytest.raises(StreamTimeout):
+        await stream.receive()
+    with pytest.raises(StreamTimeout):
+        await stream.send(b"x")
+    stream.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def test_a_sender_that_never_waits_learns_that_the_other_end_is_gone(
+    make_pair: MakePair,
+) -> None:
+    stream, other = await make_pair()
+    await stream.send(b"never read")
+    # Closed with bytes unread: a reset. Nothing gives the loop its turn but `send` itself.
+    other.close()
+
+    async def say_much() -> None:
+        for _ in range(1_000_000):
+            await stream.send(b"x")
+
+    with pytest.raises(StreamReset):
+        await say_much()

@@ -76,3 +76,15 @@ def test_an_unknown_user_is_told(store: SqliteUserStore) -> None:
     ):
         with pytest.raises(UserError, match="there is no user eve"):
             command()
+
+
+def test_a_name_is_checked_before_a_password_is_asked_for(store: SqliteUserStore) -> None:
+    user_commands.add(store, "bob", "sesame", [])
+    user_commands.check_absent(store, "eve")
+    user_commands.check_present(store, "bob")
+    with pytest.raises(UserError, match="there is a user bob already"):
+        user_commands.check_absent(store, "bob")
+    with pytest.raises(UserError, match="a name has 1 to 64"):
+        user_commands.check_absent(store, "not a name")
+    with pytest.raises(UserError, match="there is no user eve"):
+        user_commands.check_present(store, "eve")
