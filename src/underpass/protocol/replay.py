@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_UNITS, Ack
@@ -45,18 +45,10 @@ MIN_OVERDUE_SECONDS = 1.0
 OVERDUE_ROUND_TRIPS = 3
 
 
-@dataclass(slots=True)
-class LogEntry:
-    """One record out. `record` is None for one that elicits nothing: it is never sent again."""
-
-    seq: int
-    record: bytes | None
-    size: int
-    carrier: int
-    sent_at: float
-    order: int
-    is_due: bool = False
-    again: bool = False
+# One record out: itself, its carrier, when it was sent, its place in the order of sending, and
+# whether it was sent again. The record is None where it elicits nothing: it is never sent again. A
+# plain tuple, as making an object of each costs more than all else that is done with it.
+LogEntry: TypeAlias = tuple[bytes | None, int, float, int, bool]
 
 
 class SendLog:
@@ -66,6 +58,8 @@ class SendLog:
         "_acked",
         "_acked_order",
         "_entries",
+        "_full_at",
+        "_is_due",
         "_oldest",
         "_order",
         "bytes",
@@ -83,6 +77,7 @@ class SendLog:
         self._acked = Ranges()
         # Numbers of records to be sent again, as a heap: the lowest first, as it frees most.
         self.due: list[int] = []
+        self._is_due: set[int] = set()
         self._order = 0
         # Of each carrier, the latest of its records that is acknowledged, in order of sending.
         self._acked_order: dict[int, int] = {}
@@ -92,6 +87,8 @@ class SendLog:
         self.silent = 0
         # Whether a record with data may be added.
         self.has_data_room = True
+        # The number at which to count again whether there is.
+        self._full_at = 0
         # Numbers that will not come any more, to be told by SKIP.
         self.skips = Ranges()
 
@@ -112,16 +109,16 @@ class SendLog:
         """Keep the record with the next number, just sent on `carrier`."""
         seq = self.next_seq
         self.next_seq = seq + 1
-        self._order += 1
+        order = self._order = self._order + 1
         if elicits:
             self.silent = 0
-            size = len(record)
-            self.bytes += size
-            self._entries[seq] = LogEntry(seq, record, size, carrier, now, self._order)
+            self.bytes += len(record)
+            self._entries[seq] = (record, carrier, now, order, False)
         else:
             self.silent += 1
-            self._entries[seq] = LogEntry(seq, None, 0, carrier, now, self._order)
-        self._look_for_room()
+            self._entries[seq] = (None, carrier, now, order, False)
+        if seq >= self._full_at or self.bytes >= _DATA_BYTES:
+            self._look_for_room()
 
     def acknowledge(self, ack: Ack, now: float) -> float | None:
         """Forget what `ack` names; return a round-trip time in seconds, if it tells one.
@@ -131,33 +128,37 @@ class SendLog:
         highest = ack.ranges[-1][1] if ack.ranges else ack.next_seq - 1
         if highest >= self.next_seq:
             raise RemoteProtocolError("acknowledges what was never sent")
-        newest: LogEntry | None = None
-        entries = self._entries
-        for seq in range(self._oldest, ack.next_seq):
-            entry = entries.pop(seq, None)
-            if entry is not None:
-                self._forget(entry)
-                newest = entry
-        self._oldest = max(self._oldest, ack.next_seq)
+        newest: LogEntry | None = self._entries.get(highest)
+        if ack.next_seq > self._oldest:
+            self._forget(self._oldest, ack.next_seq)
+            self._oldest = ack.next_seq
         for first, last in ack.ranges:
             # One below has been overtaken by another ACK.
             if last >= self._oldest:
-                newest = self._acknowledge_range(first, last) or newest
+                for start, end in self._acked.add(max(first, self._oldest), last):
+                    self._forget(start, end + 1)
         self._advance()
         self._look_for_room()
-        if newest is None or newest.again or newest.seq != highest:
+        if newest is None:
             return None
-        return max(0.0, now - newest.sent_at - ack.delay * DELAY_UNIT)
+        _, _, sent_at, _, again = newest
+        return None if again else max(0.0, now - sent_at - ack.delay * DELAY_UNIT)
 
-    def _acknowledge_range(self, first: int, last: int) -> LogEntry | None:
-        newest: LogEntry | None = None
-        for start, end in self._acked.add(max(first, self._oldest), last):
-            for seq in range(start, end + 1):
-                entry = self._entries.pop(seq, None)
-                if entry is not None:
-                    self._forget(entry)
-                    newest = entry
-        return newest
+    def _forget(self, start: int, end: int) -> None:
+        """Drop what there is of the numbers from `start` up to but not including `end`."""
+        pop, latest, is_due = self._entries.pop, self._acked_order, self._is_due
+        size = 0
+        for seq in range(start, end):
+            entry = pop(seq, None)
+            if entry is None:
+                continue
+            record, carrier, _, order, _ = entry
+            if record is not None:
+                size += len(record)
+            # What is due is on no carrier any more.
+            if seq not in is_due and (carrier not in latest or order > latest[carrier]):
+                latest[carrier] = order
+        self.bytes -= size
 
     def _advance(self) -> None:
         """Drop ranges that the lowest missing number has passed, and join one it touches."""
@@ -166,26 +167,21 @@ class SendLog:
             self._oldest = max(self._oldest, last + 1)
 
     def _look_for_room(self) -> None:
-        self.has_data_room = (
-            self.bytes < _DATA_BYTES
-            and len(self._entries) < _DATA_RECORDS
-            and self.next_seq - self._oldest < _DATA_NUMBERS
+        # Each record added takes one of both, so that until there it is enough to count bytes.
+        left = min(
+            _DATA_RECORDS - len(self._entries), _DATA_NUMBERS - (self.next_seq - self._oldest)
         )
-
-    def _forget(self, entry: LogEntry) -> None:
-        self.bytes -= entry.size
-        # What is due is on no carrier any more.
-        if not entry.is_due and entry.order > self._acked_order.get(entry.carrier, 0):
-            self._acked_order[entry.carrier] = entry.order
+        self._full_at = self.next_seq + left - 1
+        self.has_data_room = self.bytes < _DATA_BYTES and left > 0
 
     def carrier_died(self, carrier: int) -> None:
         """All that was on `carrier` is due again."""
         self._acked_order.pop(carrier, None)
-        self._lose([entry for entry in self._entries.values() if entry.carrier == carrier])
+        self._lose([seq for seq, entry in self._entries.items() if entry[1] == carrier])
 
     def lost(self, seqs: list[int]) -> None:
         """These records did not arrive, as far as is known: they are due again."""
-        self._lose([self._entries[seq] for seq in seqs if seq in self._entries])
+        self._lose([seq for seq in seqs if seq in self._entries])
 
     def check_overdue(self, now: float, delay: float) -> None:
         """Take for lost what waits too long while later records of its carrier have arrived."""
@@ -193,47 +189,43 @@ class SendLog:
         acked = self._acked_order
         self._lose(
             [
-                entry
-                for entry in self._entries.values()
-                if entry.sent_at <= before and entry.order < acked.get(entry.carrier, 0)
+                seq
+                for seq, (_, carrier, sent_at, order, _) in self._entries.items()
+                if sent_at <= before and order < acked.get(carrier, 0)
             ]
         )
 
-    def _lose(self, entries: list[LogEntry]) -> None:
-        for entry in entries:
-            if entry.record is None:
-                del self._entries[entry.seq]
-                self.skips.add(entry.seq, entry.seq)
-            elif not entry.is_due:
-                entry.is_due = True
-                heapq.heappush(self.due, entry.seq)
+    def _lose(self, seqs: list[int]) -> None:
+        for seq in seqs:
+            if self._entries[seq][0] is None:
+                del self._entries[seq]
+                self.skips.add(seq, seq)
+            elif seq not in self._is_due:
+                self._is_due.add(seq)
+                heapq.heappush(self.due, seq)
 
     def take_due(self, limit: int, carrier: int, now: float) -> bytes | None:
         """Return a record to send again on `carrier`; None if none is due or it is too long."""
         while self.due:
-            entry = self._entries.get(self.due[0])
-            if entry is None or entry.record is None or not entry.is_due:
-                heapq.heappop(self.due)
-                continue
-            if entry.size > limit:
+            seq = self.due[0]
+            entry = self._entries.get(seq)
+            record = entry[0] if entry is not None else None
+            if record is not None and len(record) > limit:
                 return None
             heapq.heappop(self.due)
-            self._order += 1
-            entry.is_due = False
-            entry.again = True
-            entry.carrier = carrier
-            entry.sent_at = now
-            entry.order = self._order
-            return entry.record
+            self._is_due.remove(seq)
+            if record is not None:
+                self._order += 1
+                self._entries[seq] = (record, carrier, now, self._order, True)
+                return record
         return None
 
     def waiting(self) -> dict[int, float]:
         """Since when the oldest record on each carrier waits, of those that elicit an ACK."""
         oldest: dict[int, float] = {}
-        for entry in self._entries.values():
-            if entry.record is not None and not entry.is_due:
-                since = oldest.get(entry.carrier, entry.sent_at)
-                oldest[entry.carrier] = min(since, entry.sent_at)
+        for seq, (record, carrier, sent_at, _, _) in self._entries.items():
+            if record is not None and seq not in self._is_due:
+                oldest[carrier] = min(oldest.get(carrier, sent_at), sent_at)
         return oldest
 
 
