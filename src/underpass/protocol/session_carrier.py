@@ -146,8 +146,8 @@ class SessionCarriers:
         """Add a carrier with a new number."""
         self._used.add(number, number)
         if len(self._used) > MAX_NUMBER_GAPS:
-            _, last = self._used.pop_first()
-            self._used.add(last, self._used.first or last)
+            first, last = self._used.pop_first()
+            self._used.add(first, self._used.first or last)
         carrier = self.by_number[number] = SessionCarrier(number, self._interval, now)
         return carrier
 
