@@ -138,6 +138,11 @@ class Streams:
         stream = self._table.get(stream_id)
         return stream is not None and stream.is_clogged
 
+    def is_quiet(self, stream_id: int) -> bool:
+        """Whether nothing waits to be read and the other end has not ended the stream."""
+        stream = self._table.get(stream_id)
+        return stream is not None and stream.fin_at is None and not stream.received.size
+
     def read(self, stream_id: int, limit: int, now: float) -> Payload | None:
         """Return up to `limit` bytes, ``b""`` at the end, None while there is nothing.
 

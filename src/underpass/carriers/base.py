@@ -1,0 +1,100 @@
+"""What a carrier is to a tunnel, and what a tunnel is to a carrier (docs/carriers.md).
+
+A carrier moves bytes both ways and may die at any time: what was under way then goes out again on
+another. It understands nothing of what it carries, but that what `Feed.take` gives is records, and
+that the first message each way is an opening message (docs/protocol.md section 2).
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from underpass.errors import UnderpassError
+
+
+class CarrierError(UnderpassError):
+    """A carrier could not be opened, or has ended. The text says why, for a person.
+
+    `status` is the HTTP status that said so, 0 for none. `retry_after` is how many seconds the
+    answer told to wait, None where it did not.
+    """
+
+    def __init__(self, reason: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Feed(Protocol):
+    """One carrier's end of its session: where it takes records from and hands what came to.
+
+    All but `output` return at once. After the session has ended, or given this carrier up, `take`
+    gives nothing and `receive` takes nothing, and `output` raises `CarrierError`: end then.
+    """
+
+    def take(self, limit: int) -> list[bytes]:
+        """Return records to send now, in order, within `limit` bytes; empty when there are none.
+
+        A first one that is sent again may be longer than `limit` (`MAX_RECORD_BYTES` at most): a
+        carrier with less room cuts it and puts it together again at the other end.
+        """
+
+    def receive(self, data: bytes) -> None:
+        """Hand over bytes, whole records or any pieces of them, in the order of the other end."""
+
+    def cut(self) -> None:
+        """What was received last is not whole, and its rest will not come."""
+
+    def lost(self, records: list[bytes]) -> None:
+        """These records, of one exchange that failed, may not have arrived."""
+
+    async def output(self) -> None:
+        """Return when there may be something to take. Raises `CarrierError` when it is to end."""
+
+    def lower_keepalive(self, seconds: float) -> None:
+        """The path lets nothing stand idle for longer than this: have both ends ask in time."""
+
+    @property
+    def delay(self) -> float:
+        """The round-trip time of the session in seconds, smoothed."""
+
+
+class Carrier(abc.ABC):
+    """The client's half of one carrier. Use one once: `open`, `run`, `abort`."""
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    async def open(self, message: bytes) -> bytes:
+        """Bring an opening message to the server, and return the bytes of its answer.
+
+        Raises `CarrierError`. Has a time-out of its own; cancelling it frees everything.
+        """
+
+    @abc.abstractmethod
+    async def run(self, feed: Feed) -> None:
+        """Move bytes both ways until the carrier ends. Raises `CarrierError` for every end.
+
+        Cancelling it ends the carrier and frees everything.
+        """
+
+    @abc.abstractmethod
+    def abort(self) -> None:
+        """Free everything at once; for one that is opened and not run. Never raises."""
+
+    @property
+    def life(self) -> float:
+        """Seconds after which the path is known to cut this carrier; 0 where none is known."""
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierKind:
+    """What can be told of a kind of carrier before one is made. `rank` 0 is the best."""
+
+    name: str
+    rank: int
+    methods: frozenset[str]

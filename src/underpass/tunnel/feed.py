@@ -1,0 +1,81 @@
+"""`SessionFeed`: one carrier's end of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from underpass.carriers.base import CarrierError, Feed
+
+
+class CarrierCalls(Protocol):
+    """What a feed asks of whoever drives its session; none of these waits."""
+
+    def take(self, number: int, limit: int) -> list[bytes]:
+        """Records for a carrier."""
+
+    def receive(self, number: int, data: bytes) -> None:
+        """Bytes of a carrier."""
+
+    def cut(self, number: int) -> None:
+        """The last record of a carrier will not be whole."""
+
+    def lost(self, records: list[bytes]) -> None:
+        """Records that may not have arrived."""
+
+    def lower_keepalive(self, number: int, seconds: float) -> None:
+        """Ask over a carrier at least so often."""
+
+    @property
+    def delay(self) -> float:
+        """The smoothed round-trip time in seconds."""
+
+
+class SessionFeed(Feed):
+    """See `Feed`; made by the driver, which wakes it when there may be something to send."""
+
+    __slots__ = ("_driver", "_number", "_reason", "_wanted")
+
+    def __init__(self, driver: CarrierCalls, number: int) -> None:
+        self._driver = driver
+        self._number = number
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._reason: str | None = None
+
+    def take(self, limit: int) -> list[bytes]:
+        records = self._driver.take(self._number, limit)
+        if not records:
+            self._wanted.clear()
+        return records
+
+    def receive(self, data: bytes) -> None:
+        self._driver.receive(self._number, data)
+
+    def cut(self) -> None:
+        self._driver.cut(self._number)
+
+    def lost(self, records: list[bytes]) -> None:
+        self._driver.lost(records)
+
+    async def output(self) -> None:
+        if not self._wanted.is_set():
+            if self._reason is not None:
+                raise CarrierError(self._reason)
+            await self._wanted.wait()
+
+    def lower_keepalive(self, seconds: float) -> None:
+        self._driver.lower_keepalive(self._number, seconds)
+
+    @property
+    def delay(self) -> float:
+        return self._driver.delay
+
+    def wake(self) -> None:
+        """There may be something to take."""
+        self._wanted.set()
+
+    def end(self, reason: str) -> None:
+        """Nothing comes any more, after what is there to be taken now."""
+        self._reason = reason
+        self._wanted.set()
