@@ -86,10 +86,11 @@ def _canonical(host: str) -> str:
         v6 = ipaddress.IPv6Address(host)
         return str(v6.ipv4_mapped or v6)
     if _NUMERIC.fullmatch(host):
-        v4 = ipaddress.IPv4Address(host)
-        if str(v4) != host:
-            raise ValueError("an IPv4 address is four decimal numbers")
-        return host
+        try:
+            # Strict: four decimal numbers without leading zeros, so there is one spelling.
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise ValueError("an IPv4 address is four decimal numbers") from None
     if len(host.rstrip(".")) > MAX_NAME or not _NAME.fullmatch(host):
         raise ValueError("not a host name (letters, digits, '-', '_' and dots)")
     return host.rstrip(".").lower()

@@ -151,7 +151,15 @@ def test_listen_addresses(text: str, address: ListenAddress, loopback: bool) -> 
     assert address.is_loopback is loopback
 
 
-@pytest.mark.parametrize("text", ["", ":8080", "8080", "h", "unix:", "unix:a\0b", "h:65536"])
+@pytest.mark.parametrize(
+    "text", ["", ":8080", "8080", "h", "unix:", "unix:a\0b", "h:65536", "UNIX:0", "unix.:80"]
+)
 def test_listen_addresses_that_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         ListenAddress.parse(text)
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "0177.0.0.1", "2130706433", "1.2.3.4."])
+def test_an_ipv4_has_one_spelling(host: str) -> None:
+    with pytest.raises(ValueError, match="an IPv4 address is four decimal numbers"):
+        Address.of(host, 80)
