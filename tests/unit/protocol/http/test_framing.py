@@ -55,6 +55,8 @@ def test_request_framing(pairs: Pairs, framing: Framing) -> None:
         ([(b"Host", b"u@h")], Failure.BAD_REQUEST),
         ([(b"Host", b"h:x")], Failure.BAD_REQUEST),
         ([(b"Host", b"h/evil")], Failure.BAD_REQUEST),
+        ([(b"Host", b"[1::2::3]")], Failure.BAD_REQUEST),
+        ([(b"Host", b"h%2")], Failure.BAD_REQUEST),
         ([HOST, (b"Content-Length", b"3"), (b"Content-Length", b"3")], Failure.BAD_REQUEST),
         ([HOST, (b"Content-Length", b"3, 3")], Failure.BAD_REQUEST),
         ([HOST, (b"Content-Length", b"+3")], Failure.BAD_REQUEST),
