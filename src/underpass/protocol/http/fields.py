@@ -50,8 +50,12 @@ class Fields:
 
     def without(self, names: Collection[bytes]) -> Fields:
         """The same but for fields with one of `names`."""
+        return Fields(self.pairs_without(names))
+
+    def pairs_without(self, names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        """The pairs but for those with one of `names`: cheaper, for what is put together anew."""
         pairs = zip(self._names, self._pairs, strict=True)
-        return Fields(pair for known, pair in pairs if known not in names)
+        return [pair for known, pair in pairs if known not in names]
 
     def adding(self, name: bytes, value: bytes) -> Fields:
         """The same with one field more at the end.

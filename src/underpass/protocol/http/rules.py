@@ -55,13 +55,15 @@ _BOUND_SCHEMES = (b"ntlm", b"negotiate")
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
-def _forwardable(fields: Fields, extra: frozenset[bytes] = frozenset()) -> Fields:
+def _forwardable(
+    fields: Fields, extra: frozenset[bytes] = frozenset()
+) -> list[tuple[bytes, bytes]]:
     named = frozenset(
         name
         for name in fields.tokens(b"connection")
         if name not in END_TO_END and not name.startswith((b"x-forwarded-", b"sec-"))
     )
-    return fields.without(HOP_BY_HOP | named | extra)
+    return fields.pairs_without(HOP_BY_HOP | named | extra)
 
 
 def _via(version: tuple[int, int], pseudonym: bytes) -> bytes:
