@@ -17,7 +17,7 @@ from tests.malformed.case import Case
 from tests.origins.held import LoopFactory, held
 from underpass import ListenAddress, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
-from underpass.options import Limits
+from underpass.options import Limits, Via
 
 LOOPBACK = "127.0.0.1"
 # Well above what a loaded machine needs, well below every time-out of the proxy: a hang fails here.
@@ -131,14 +131,15 @@ async def _listening(origin: Origin) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _playing() -> AsyncIterator[Stage]:
+async def _playing(through_origin: bool) -> AsyncIterator[Stage]:
     here = Stage(0, Origin(), Origin(CONTROL))
-    options = ProxyOptions(
-        listen=(ListenAddress(LOOPBACK, 0),),
-        allow=(Rule.parse(Effect.ALLOW, LOOPBACK),),
-        limits=Limits(drain_timeout=0),
-    )
     async with _listening(here.origin), _listening(here.control):
+        options = ProxyOptions(
+            listen=(ListenAddress(LOOPBACK, 0),),
+            allow=(Rule.parse(Effect.ALLOW, LOOPBACK),),
+            limits=Limits(drain_timeout=0),
+            via=Via.parse(f"http://{here.origin.name.decode()}") if through_origin else None,
+        )
         async with Proxy(options) as proxy:
             here.port = proxy.addresses[0].port
             yield here
@@ -148,6 +149,11 @@ async def _playing() -> AsyncIterator[Stage]:
                 await asyncio.sleep(0)
 
 
-def stage(loop_factory: LoopFactory) -> AbstractContextManager[Stage]:
-    """Run a proxy that may reach 127.0.0.1 alone, and the origins."""
-    return held(_playing(), loop_factory)
+def stage(
+    loop_factory: LoopFactory, *, through_origin: bool = False
+) -> AbstractContextManager[Stage]:
+    """Run a proxy that may reach 127.0.0.1 alone, and the origins.
+
+    With `through_origin` the recording origin is its upstream proxy.
+    """
+    return held(_playing(through_origin), loop_factory)

@@ -78,6 +78,9 @@ def response_framing(head: ResponseHead, request_method: bytes) -> Framing:
 
 
 def _response_framing(head: ResponseHead, request_method: bytes) -> Framing:
+    if request_method == b"CONNECT" and 200 <= head.status < 300:
+        # Whatever else the head says: "a client MUST ignore" both there (RFC 9110 9.3.6).
+        return NO_BODY
     fields = head.fields
     has_coding = b"transfer-encoding" in fields
     has_length = b"content-length" in fields
@@ -89,8 +92,6 @@ def _response_framing(head: ResponseHead, request_method: bytes) -> Framing:
     length = _length(fields) if has_length else 0
     coding = _coding(fields) if has_coding else None
     if head.status < 200 or head.status in (204, 304) or request_method == b"HEAD":
-        return NO_BODY
-    if request_method == b"CONNECT" and head.status < 300:
         return NO_BODY
     if coding is not None:
         return coding
