@@ -8,8 +8,9 @@ that the first message each way is an opening message (docs/protocol.md section 
 from __future__ import annotations
 
 import abc
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from underpass.errors import UnderpassError
 
@@ -91,10 +92,21 @@ class Carrier(abc.ABC):
         return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class CarrierKind:
-    """What can be told of a kind of carrier before one is made. `rank` 0 is the best."""
+RunCarrier: TypeAlias = Callable[[Feed], Awaitable[None]]
+"""Moves bytes between a feed and one carrier until that ends, with `CarrierError`."""
 
-    name: str
-    rank: int
-    methods: frozenset[str]
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a server says to an opening message that it understands.
+
+    `answer` is its own opening message, to be sent first. `carry` runs the carrier's half for as
+    long as it lasts; None where the answer is a refusal and nothing follows it.
+    """
+
+    answer: bytes
+    carry: Callable[[RunCarrier], Awaitable[CarrierError]] | None = None
+
+
+Door: TypeAlias = Callable[[bytes], Awaitable[Admission | None]]
+"""Takes a whole opening message; None for a stranger's, who gets an ordinary web site's answer."""

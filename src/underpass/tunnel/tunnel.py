@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from underpass.address import Address
-from underpass.carriers.base import CarrierError, Feed
+from underpass.carriers.base import CarrierError, RunCarrier
 from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.protocol.session import Session
 from underpass.protocol.session_events import SessionClosed
 from underpass.tunnel.driver import CarrierEvent, SessionDriver
 from underpass.tunnel.offer import Offer
-
-RunCarrier = Callable[[Feed], Awaitable[None]]
-"""Moves bytes between a feed and one carrier until that ends, with `CarrierError`."""
 
 
 class Tunnel:
