@@ -237,6 +237,7 @@ class Conversation:
                 and authenticator is not None
                 and authenticator.binds_connection
                 and not self._inbound.reader.has_buffered
+                and self._stream.is_quiet
             )
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -89,3 +90,29 @@ async def test_requests_for_the_proxy_itself_are_asked_too() -> None:
     async with bench(Dialled(), authenticator=Anybody()) as b, b.client() as client:
         await client.say(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")
         assert (await client.response())[0].startswith(b"HTTP/1.1 407 ")
+
+
+async def test_a_bound_407_to_connect_ends_where_bytes_came_in_the_meantime() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Anybody):
+        binds_connection = True
+
+        async def authenticate(self, credentials: Basic | Bearer, client: str) -> Principal | None:
+            asked.set()
+            await go_on.wait()
+            return None
+
+    async with bench(Dialled(), authenticator=Slow()) as b, b.client() as client:
+        credentials = b"Proxy-Authorization: Basic YTpi\r\n"
+        await client.say(b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n%s\r\n" % credentials)
+        await asked.wait()
+        await client.say(b"early")
+        # Loopback has delivered it when the loop has looked at its sockets once more.
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+        go_on.set()
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 407 ")
+        assert field_of(head, b"connection") == b"close"
+        assert await client.rest() == b""
