@@ -12,10 +12,11 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from tests.malformed.case import Case
 from tests.origins.held import LoopFactory, held
-from underpass import ListenAddress, Proxy, ProxyOptions
+from underpass import AccessRecord, ListenAddress, Observer, Parts, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
 from underpass.options import Limits, Via
 
@@ -75,6 +76,7 @@ class Stage:
     port: int
     origin: Origin
     control: Origin
+    records: SimpleQueue[AccessRecord] = field(default_factory=SimpleQueue)
 
     def connect(self) -> socket.socket:
         """A client of the proxy."""
@@ -94,6 +96,12 @@ class Stage:
                     client.shutdown(socket.SHUT_WR)
             return read_all(client)
 
+    def record(self) -> AccessRecord:
+        """The access line of the one request since the last time; a second one is a finding."""
+        record = self.records.get(timeout=SECONDS)
+        assert self.records.empty(), "more than one request was seen"
+        return record
+
     def ask(self, origin: Origin, method: bytes = b"GET") -> bytes:
         """One good request to `origin`, and all that comes back."""
         head = b"%s http://%s/ HTTP/1.1\r\nHost: %s\r\n" % (method, origin.name, origin.name)
@@ -103,7 +111,7 @@ class Stage:
 
     def serves(self) -> bool:
         """Whether a client that does everything right gets its answer."""
-        return is_control(self.ask(self.control))
+        return is_control(self.ask(self.control)) and self.record().status == 200
 
 
 def is_control(answer: bytes) -> bool:
@@ -140,7 +148,8 @@ async def _playing(through_origin: bool) -> AsyncIterator[Stage]:
             limits=Limits(drain_timeout=0),
             via=Via.parse(f"http://{here.origin.name.decode()}") if through_origin else None,
         )
-        async with Proxy(options) as proxy:
+        observer = Observer(sink=here.records.put)
+        async with Proxy(options, Parts(observer=observer)) as proxy:
             here.port = proxy.addresses[0].port
             yield here
             proxy.end()

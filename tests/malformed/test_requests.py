@@ -38,6 +38,9 @@ def check(wire: Stage, case: Case, answer: bytes) -> None:
     assert b"\r\nProxy-Status: underpass;error=" in head
     assert end
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+    record = wire.record()
+    assert record.status == case.status
+    assert record.reason.isprintable()
     if case.fate is Fate.CUT:
         assert wire.origin.ended.acquire(timeout=SECONDS), "the origin was left waiting"
     for received in wire.origin.received:
