@@ -125,7 +125,7 @@ class Pair:
 
 
 def read_all(session: Session, stream: int, now: float = START) -> bytes:
-    """All that can be read of a stream now, without its end."""
+    """All that can be read of a stream now; an end that follows counts as read."""
     parts = []
     while data := session.streams.read(stream, ROOM, now):
         parts.append(bytes(data))

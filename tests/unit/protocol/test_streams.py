@@ -1,0 +1,467 @@
+"""Streams between two sessions as dialogues, and what a stream makes of frames that may not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.protocol.session_pair import START, Dialogue, Pair, data_of, read_all
+from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
+from underpass.protocol.frame_codec import (
+    encode_data,
+    encode_datagram,
+    encode_fin,
+    encode_open,
+    encode_opened,
+    encode_refused,
+    encode_reset,
+    encode_window,
+)
+from underpass.protocol.frames import Fin, Kind, Open, Opened, Ping, Refused, Reset, Window
+from underpass.protocol.session_events import (
+    CarrierStands,
+    DatagramReceived,
+    SessionClosed,
+    SessionEvent,
+    StreamOffered,
+    StreamOpened,
+    StreamReadable,
+    StreamRefused,
+    StreamWasReset,
+    StreamWritable,
+)
+from underpass.protocol.session_state import SessionState
+from underpass.protocol.session_terms import SessionTerms
+from underpass.protocol.stream_table import StreamLimits
+from underpass.protocol.streams import MAX_DATAGRAM_EVENTS
+from underpass.protocol.window import TUNED_WINDOW
+
+WINDOW = StreamLimits().initial_window
+STANDS = CarrierStands(0)
+
+
+# --- opening
+
+
+def test_data_follows_open_at_once_and_is_there_when_it_is_accepted() -> None:
+    pair = Pair()
+    stream = pair.client.streams.open("example.com", 443)
+    pair.client.streams.send(stream, b"hello")
+    pair.client.streams.finish(stream)
+    (record,) = pair.carry(pair.client)
+    assert len(record) < 100
+    offered = StreamOffered(stream, Kind.BYTES, "example.com", 443)
+    assert pair.server.events() == [STANDS, offered]
+    pair.server.streams.accept(stream, "10.0.0.1:5")
+    assert pair.server.events() == [StreamReadable(stream)]
+    pair.pump()
+    assert pair.client.events() == [STANDS, StreamOpened(stream, "10.0.0.1:5")]
+    assert pair.server.streams.read(stream, 3, pair.now) == b"hel"
+    assert pair.server.streams.read(stream, 9, pair.now) == b"lo"
+    assert pair.server.streams.read(stream, 9, pair.now) == b""
+
+
+def test_both_ends_open_streams_of_their_own_parity() -> None:
+    pair = Pair()
+    assert [pair.client.streams.open("a", 1) for _ in range(3)] == [1, 3, 5]
+    assert [pair.server.streams.open("b", 2) for _ in range(3)] == [2, 4, 6]
+    pair.pump()
+    assert len(pair.client.streams) == len(pair.server.streams) == 6
+
+
+@pytest.mark.parametrize("failure", [Failure.CONNECTION_REFUSED, Failure.DNS_ERROR, Failure.LOOP])
+def test_a_refusal_travels_whole(failure: Failure) -> None:
+    pair = Pair()
+    stream = pair.client.streams.open("example.com", 443)
+    pair.client.streams.send(stream, b"in vain")
+    pair.pump()
+    pair.server.streams.refuse(stream, failure, "because")
+    pair.pump()
+    assert pair.client.events() == [STANDS, StreamRefused(stream, failure, "because")]
+    assert len(pair.client.streams) == len(pair.server.streams) == 0
+    with pytest.raises(LocalProtocolError, match="is over"):
+        pair.client.streams.send(stream, b"more")
+
+
+def test_data_from_the_far_end_stands_for_opened() -> None:
+    dialogue = Dialogue(is_client=True)
+    first, second = (dialogue.session.streams.open("a", 1) for _ in range(2))
+    assert dialogue.say(encode_data(first, 0, b"x"), encode_fin(second, 0)) == [
+        STANDS,
+        StreamOpened(first, ""),
+        StreamReadable(first),
+        StreamOpened(second, ""),
+        StreamReadable(second),
+    ]
+    assert dialogue.say(encode_opened(first, "late:1"), encode_opened(second, "late:2")) == []
+
+
+def test_the_other_end_refuses_more_streams_than_it_granted() -> None:
+    dialogue = Dialogue(SessionTerms(b"s", own=StreamLimits(streams=2)))
+    events = dialogue.say(*(encode_open(n, 0, "a", 1) for n in (1, 3, 5)))
+    assert [event.stream for event in events if isinstance(event, StreamOffered)] == [1, 3]
+    assert dialogue.heard()[-1] == Refused(5, Failure.CONNECTION_LIMIT, "too many streams")
+    dialogue.session.streams.reset(1)
+    assert dialogue.say(encode_open(7, 0, "a", 1)) == [StreamOffered(7, 0, "a", 1)]
+
+
+def test_ones_own_streams_end_at_what_the_other_end_granted() -> None:
+    pair = Pair(StreamLimits(streams=2))
+    first = pair.open()
+    pair.client.streams.open("a", 1)
+    with pytest.raises(LocalProtocolError) as caught:
+        pair.client.streams.open("a", 1)
+    assert caught.value.failure is Failure.CONNECTION_LIMIT
+    pair.client.streams.reset(first)
+    pair.client.streams.open("a", 1)
+
+
+def test_a_kind_that_is_not_known_is_refused() -> None:
+    dialogue = Dialogue()
+    assert dialogue.say(encode_open(1, 2, "a", 1)) == [STANDS]
+    (frame,) = (one for one in dialogue.heard() if isinstance(one, Refused))
+    assert frame.failure is Failure.NOT_IMPLEMENTED
+
+
+# --- order
+
+
+def test_frames_may_come_before_the_open_they_belong_to() -> None:
+    dialogue = Dialogue()
+    fin, data, opening = (
+        dialogue.seal(encode_fin(1, 3)),
+        dialogue.seal(encode_window(1, 99_999), encode_data(1, 0, b"abc")),
+        dialogue.seal(encode_open(1, 0, "a", 1)),
+    )
+    for record in (fin, data, opening):
+        dialogue.session.receive_data(0, record, START)
+    assert dialogue.session.events() == [STANDS, StreamOffered(1, 0, "a", 1)]
+    dialogue.session.streams.accept(1)
+    assert dialogue.session.events() == [StreamReadable(1)]
+    assert read_all(dialogue.session, 1) == b"abc"
+    dialogue.session.streams.send(1, bytes(70_000))
+    assert len(data_of(dialogue.heard())) == 70_000
+
+
+def test_a_reset_may_come_before_its_open() -> None:
+    dialogue = Dialogue()
+    opening, reset = dialogue.seal(encode_open(1, 0, "a", 1)), dialogue.seal(encode_reset(1, 0))
+    dialogue.session.receive_data(0, reset + opening, START)
+    assert dialogue.session.events() == [STANDS]
+    assert len(dialogue.session.streams) == 0
+
+
+def test_what_was_sent_before_a_fin_may_come_after_it() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1)
+    assert dialogue.say(encode_fin(1, 6)) == []
+    assert dialogue.say(encode_data(1, 3, b"def")) == []
+    assert dialogue.say(encode_data(1, 0, b"abc")) == [StreamReadable(1)]
+    assert read_all(dialogue.session, 1) == b"abcdef"
+    assert dialogue.session.streams.read(1, 9, START) == b""
+
+
+# --- the end
+
+
+def test_fin_ends_one_direction_only() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.finish(stream)
+    pair.pump()
+    assert pair.server.events() == [StreamReadable(stream)]
+    assert pair.server.streams.read(stream, 9, pair.now) == b""
+    pair.server.streams.send(stream, b"still here")
+    pair.server.streams.finish(stream)
+    pair.pump()
+    assert read_all(pair.client, stream) == b"still here"
+    assert len(pair.client.streams) == len(pair.server.streams) == 0
+
+
+def test_the_end_can_be_read_again_while_the_other_direction_lives() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.finish(stream)
+    pair.pump()
+    assert [pair.server.streams.read(stream, 9, pair.now) for _ in range(2)] == [b"", b""]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_reset_ends_both_directions_and_loses_what_waits(code: int) -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.send(stream, b"lost")
+    pair.client.streams.reset(stream, code)  # type: ignore[arg-type]  # its number is its code
+    pair.pump()
+    assert pair.server.events() == [StreamWasReset(stream, code)]
+    for end in (pair.client, pair.server):
+        assert len(end.streams) == 0
+        end.streams.reset(stream)
+        with pytest.raises(LocalProtocolError):
+            end.streams.read(stream, 9, pair.now)
+    pair.pump()
+    assert pair.server.events() == []
+
+
+def test_a_reset_is_never_taken_for_an_end() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1)
+    dialogue.say(encode_data(1, 0, b"read me"), encode_fin(1, 7))
+    assert dialogue.say(encode_reset(1, 0)) == [StreamWasReset(1, 0)]
+    with pytest.raises(LocalProtocolError):
+        dialogue.session.streams.read(1, 9, START)
+
+
+def test_frames_of_a_stream_that_is_over_are_ignored() -> None:
+    dialogue = Dialogue(is_client=True)
+    stream = dialogue.session.streams.open("a", 1)
+    dialogue.say(encode_opened(stream, ""))
+    dialogue.session.streams.reset(stream)
+    late = [
+        encode_opened(stream, ""),
+        encode_refused(stream, Failure.LOOP, ""),
+        encode_data(stream, 0, b"x"),
+        encode_fin(stream, 10**9),
+        encode_reset(stream, 1),
+        encode_window(stream, 2**64 - 1),
+        encode_datagram(stream, b"x"),
+    ]
+    assert dialogue.say(*late) == []
+    assert dialogue.session.state is SessionState.OPEN
+
+
+def test_an_open_whose_stream_is_over_is_ignored() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_reset(1, 0))
+    assert dialogue.say(encode_open(1, 0, "a", 1), encode_open(1, 0, "a", 1)) == []
+
+
+# --- what the application may not do
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda streams: streams.send(1, b"x"),
+        lambda streams: streams.finish(1),
+        lambda streams: streams.read(1, 9, START),
+    ],
+)
+def test_a_stream_that_was_not_accepted_can_not_be_used(call: Callable[[object], None]) -> None:
+    pair = Pair()
+    pair.client.streams.open("a", 1)
+    pair.pump()
+    with pytest.raises(LocalProtocolError):
+        call(pair.server.streams)
+
+
+@pytest.mark.parametrize("name", ["accept", "refuse", "send", "finish", "read"])
+def test_a_stream_that_never_was_can_not_be_used(name: str) -> None:
+    streams = Pair().client.streams
+    calls: dict[str, Callable[[], object]] = {
+        "accept": lambda: streams.accept(1),
+        "refuse": lambda: streams.refuse(1, Failure.LOOP),
+        "send": lambda: streams.send(1, b"x"),
+        "finish": lambda: streams.finish(1),
+        "read": lambda: streams.read(1, 9, START),
+    }
+    with pytest.raises(LocalProtocolError, match="never was"):
+        calls[name]()
+    assert not streams.is_clogged(1)
+
+
+def test_a_stream_is_accepted_once_and_only_by_who_was_asked() -> None:
+    pair = Pair()
+    stream = pair.open()
+    for end in (pair.client, pair.server):
+        with pytest.raises(LocalProtocolError):
+            end.streams.accept(stream)
+        with pytest.raises(LocalProtocolError):
+            end.streams.refuse(stream, Failure.LOOP)
+
+
+def test_no_bytes_are_nothing_to_send() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.send(stream, b"")
+    assert pair.pump() == 0
+
+
+# --- flow control
+
+
+def test_no_more_is_sent_than_the_credit_and_reading_gives_more() -> None:
+    pair = Pair()
+    stream = pair.open()
+    data = bytes(range(256)) * 1024
+    pair.client.streams.send(stream, data)
+    pair.pump()
+    assert pair.server.events() == [StreamReadable(stream)]
+    got = read_all(pair.server, stream)
+    assert got == data[:WINDOW]
+    while pair.pump() and (more := read_all(pair.server, stream, pair.now)):
+        got += more
+    assert got == data
+
+
+def test_a_stalled_reader_stops_nobody_else() -> None:
+    pair = Pair()
+    stalled, other = pair.open(), pair.open()
+    pair.client.streams.send(stalled, bytes(10 * WINDOW))
+    pair.client.streams.send(other, bytes(10 * WINDOW))
+    got = 0
+    while pair.pump() and (more := read_all(pair.server, other, pair.now)):
+        got += len(more)
+    assert got == 10 * WINDOW
+    assert read_all(pair.server, stalled) == bytes(WINDOW)
+
+
+def test_windows_grow_while_the_reader_is_faster_than_the_path() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1)
+    dialogue.say(encode_data(1, 0, bytes(WINDOW // 2)))
+    dialogue.session.streams.read(1, WINDOW, START)
+    windows = [frame for frame in dialogue.heard() if isinstance(frame, Window)]
+    assert windows == [Window(1, WINDOW // 2 + TUNED_WINDOW)]
+
+
+def test_a_window_that_shrinks_is_old_news() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1)
+    dialogue.session.streams.send(1, bytes(2 * WINDOW))
+    assert len(data_of(dialogue.heard())) == WINDOW
+    dialogue.say(encode_window(1, WINDOW + 10))
+    dialogue.say(encode_window(1, WINDOW + 5))
+    dialogue.say(encode_window(1, 0))
+    assert len(data_of(dialogue.heard())) == 10
+
+
+def test_no_credit_is_told_after_the_end() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1)
+    dialogue.say(encode_data(1, 0, bytes(WINDOW)), encode_fin(1, WINDOW))
+    assert read_all(dialogue.session, 1) == bytes(WINDOW)
+    assert not [frame for frame in dialogue.heard() if isinstance(frame, Window)]
+
+
+def test_the_writer_waits_and_is_told_to_go_on() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.send(stream, bytes(300 * 1024))
+    assert pair.client.streams.is_clogged(stream)
+    events: list[SessionEvent] = []
+    while pair.pump() and read_all(pair.server, stream, pair.now):
+        events += pair.client.events()
+    assert events == [StreamWritable(stream)]
+    assert not pair.client.streams.is_clogged(stream)
+
+
+# --- datagrams
+
+
+def test_datagrams_travel_on_streams_of_their_kind() -> None:
+    pair = Pair()
+    stream = pair.open(kind=Kind.DATAGRAMS)
+    for end in (pair.client, pair.server):
+        end.streams.send_datagram(stream, b"ping", pair.now)
+        pair.pump()
+        assert pair.other(end).events() == [DatagramReceived(stream, b"ping")]
+    with pytest.raises(LocalProtocolError, match="stream of bytes"):
+        pair.client.streams.send_datagram(pair.open(), b"x", pair.now)
+
+
+def test_datagrams_that_nobody_takes_are_dropped() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 1, "a", 1), encode_open(3, 0, "a", 1))
+    assert dialogue.say(encode_datagram(3, b"x"), encode_datagram(5, b"x")) == []
+    flood = [encode_datagram(1, b"x")] * (MAX_DATAGRAM_EVENTS + 10)
+    assert len(dialogue.say(*flood)) == MAX_DATAGRAM_EVENTS
+    assert len(dialogue.say(*flood)) == MAX_DATAGRAM_EVENTS
+
+
+# --- what the other end may not do
+
+
+def the_end(*frames: bytes, is_client: bool = False) -> str:
+    """Why a session, in which stream 1 stands, ends after these frames."""
+    dialogue = Dialogue(is_client=is_client)
+    if is_client:
+        dialogue.session.streams.open("a", 1)
+        dialogue.say(encode_opened(1, ""))
+    else:
+        dialogue.say(encode_open(1, 0, "a", 1))
+        dialogue.session.streams.accept(1)
+    *_, last = dialogue.say(*frames)
+    assert isinstance(last, SessionClosed)
+    assert last.code == 1
+    return last.reason
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (encode_open(1, 0, "a", 1), "receive open on a stream that is open"),
+        (encode_open(0, 0, "a", 1), "not its own"),
+        (encode_open(2, 0, "a", 1), "not its own"),
+        (encode_opened(1, ""), "never opened"),
+        (encode_opened(2, ""), "never opened"),
+        (encode_refused(1, Failure.LOOP, ""), "never opened"),
+        (encode_data(2, 0, b"x"), "never opened"),
+        (encode_data(0, 0, b"x"), "never opened"),
+        (encode_fin(2, 0), "never opened"),
+        (encode_fin(0, 0), "never opened"),
+        (encode_reset(2, 0), "never opened"),
+        (encode_window(2, 0), "never opened"),
+        (encode_window(0, 0), "never opened"),
+        (encode_data(1, WINDOW, b"x"), "beyond the credit"),
+        (encode_data(1, 2**64 - 1, b"x"), "beyond the credit"),
+        (encode_fin(1, WINDOW + 1), "beyond its credit"),
+        (encode_fin(1, 2) + encode_data(1, 2, b"x"), "beyond the end"),
+        (encode_data(1, 2, b"x") + encode_fin(1, 2), "before its data"),
+        (encode_fin(1, 2) + encode_fin(1, 3), "receive fin on a stream that is fin received"),
+    ],
+)
+def test_a_client_that_is_broken_ends_the_session(frame: bytes, reason: str) -> None:
+    assert reason in the_end(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (encode_open(1, 0, "a", 1), "not its own"),
+        (encode_refused(1, Failure.LOOP, ""), "receive refused on a stream that is open"),
+        (encode_opened(3, ""), "never opened"),
+        (encode_refused(2, Failure.LOOP, ""), "never opened"),
+        (encode_window(3, 5), "never opened"),
+        (encode_data(3, 0, b"x"), "never opened"),
+        (encode_data(0, 0, b"x"), "not its own"),
+    ],
+)
+def test_a_server_that_is_broken_ends_the_session(frame: bytes, reason: str) -> None:
+    assert reason in the_end(frame, is_client=True)
+
+
+def test_only_frames_of_streams_are_for_streams() -> None:
+    with pytest.raises(RemoteProtocolError, match="not a frame of a stream"):
+        Pair().client.streams.receive(Ping(1, 0))
+
+
+def test_what_is_sent_is_said_as_the_page_has_it() -> None:
+    dialogue = Dialogue(is_client=True)
+    stream = dialogue.session.streams.open("example.com", 443, Kind.DATAGRAMS)
+    dialogue.session.streams.finish(stream)
+    dialogue.session.streams.reset(stream)
+    assert dialogue.heard() == [Open(1, 1, "example.com", 443), Reset(1, 0)]
+    stream = dialogue.session.streams.open("example.com", 443)
+    dialogue.session.streams.finish(stream)
+    assert dialogue.heard() == [Open(3, 0, "example.com", 443), Fin(3, 0)]
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, 0, "a", 1))
+    dialogue.session.streams.accept(1, "10.0.0.1:5")
+    assert dialogue.heard()[-1] == Opened(1, "10.0.0.1:5")
