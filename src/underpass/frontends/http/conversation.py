@@ -161,6 +161,8 @@ class Conversation:
             exchange.reason = "ended by this proxy"
             raise
         except Exception:
+            # Recorded before `fail` tells the client.
+            exchange.request_id = secrets.token_hex(ID_BYTES)
             exchange.reason = Failure.INTERNAL.phrase
             exchange.status = exchange.status or Failure.INTERNAL.status
             raise
@@ -253,7 +255,7 @@ class Conversation:
         exchange.answered = True
         close = close or self._must_close(exchange, refusal)
         head_only = exchange.head is not None and exchange.head.method == b"HEAD"
-        exchange.request_id = secrets.token_hex(ID_BYTES)
+        exchange.request_id = exchange.request_id or secrets.token_hex(ID_BYTES)
         answer = refusal_response(
             refusal,
             self._state.options.identity,

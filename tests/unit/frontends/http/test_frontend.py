@@ -167,7 +167,9 @@ async def test_a_bug_ends_its_own_client_alone(
         b.client() as other,
     ):
         await client.say(get(there.name))
-        assert (await client.response())[0].startswith(b"HTTP/1.1 500 ")
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 500 ")
+        assert field_of(head, b"x-request-id") == (await b.record()).request_id.encode()
         assert await client.rest() == b""
         assert "the bug" in caplog.text
         b.front_end.replace(Dialled(), FrontEndOptions(), None)

@@ -98,6 +98,17 @@ async def test_via_tells_what_the_server_speaks() -> None:
         assert there.accepted == 2
 
 
+async def test_http_1_0_on_both_sides_ends_with_the_stream() -> None:
+    script = says(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n", b"all ", b"of it")
+    async with origin(script) as there, bench(Dialled()) as b, b.client() as client:
+        await client.say(b"GET http://%s/ HTTP/1.0\r\n\r\n" % there.name)
+        head = await client.head()
+        assert field_of(head, b"connection") == b"close"
+        assert field_of(head, b"via") == b"1.0 underpass"
+        assert await client.rest() == b"all of it"
+        assert (await b.record()).reason == "ok"
+
+
 async def test_a_server_that_closes_is_not_asked_again() -> None:
     response = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
