@@ -8,6 +8,8 @@ from statistics import median
 from typing import Any
 
 US = "underpass"
+# The same with both cores, beside tinyproxy's threads: no rival of itself.
+US_TWICE = "underpass x2"
 # Rows that are yardsticks, not proxies a user could choose.
 YARDSTICKS = ("direct", "bare relay")
 # Medians of five differ by this much between two runs of the same program on a shared machine.
@@ -96,7 +98,7 @@ def best_other(figure: Figure, summaries: Summaries, named: Sequence[str] = ()) 
     others = [
         program
         for program, figures in summaries.items()
-        if program != US and program not in YARDSTICKS and figure.key in figures
+        if program not in (US, US_TWICE, *YARDSTICKS) and figure.key in figures
     ]
     if named:
         others = [program for program in others if program in named]
@@ -142,8 +144,10 @@ TRAFFIC_KEYS = (
     "bulk-up",
     "pingpong-1",
     "pingpong-1-p50",
+    "pingpong-1-p99",
     "pingpong-64",
     "pingpong-64-p50",
+    "pingpong-64-p99",
     "connects",
 )
 GOALS = (

@@ -64,7 +64,8 @@ HOW = """\
   with two processes instead of three, can be several times faster or hardly faster at all.
 - `bare relay` is not a proxy: some lines of Python on uvloop that check nothing
   (`bench/bare_relay.py`).
-- tinyproxy's threads may use every core, the other programs only one.
+- tinyproxy's threads may use every core, the other programs only one; `underpass x2` is underpass
+  with `--workers 2`, in the figures where that can matter.
 - pproxy's GET figure is not like for like: it dials once for a client connection and sends every
   later request of that connection there, whatever host it names, and hands answers through
   unparsed (read in its source, and tried).

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.figures import US, US_TWICE
 from bench.processes import FILE_LIMIT, Running, free_port, start
 
 HERE = Path(__file__).parent
@@ -59,7 +60,8 @@ LogFile "{directory}/tinyproxy.log"
 class Peer:
     """One proxy: `command(directory, port)` writes its configuration and says how to start it.
 
-    `prints_address`: it takes port 0 and prints `listening http://HOST:PORT`.
+    `prints_address`: it takes port 0 and prints `listening http://HOST:PORT`. `only`: the
+    measurements that say something of it; every one if there is none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Peer:
     command: Callable[[Path, int], list[str]]
     prints_address: bool = False
     forwards: bool = True
+    only: tuple[str, ...] = ()
 
     def start(self, directory: Path) -> Running:
         """Start it in `directory` (its own, empty); raises `BenchError`."""
@@ -107,6 +110,10 @@ def _underpass(_: Path, port: int) -> list[str]:
     return [command, "proxy", "--listen", f"127.0.0.1:{port}", "--allow", "127.0.0.0/8"]
 
 
+def _underpass_twice(directory: Path, port: int) -> list[str]:
+    return [*_underpass(directory, port), "--workers", "2"]
+
+
 def _bare(_: Path, __: int) -> list[str]:
     return [sys.executable, str(HERE / "bare_relay.py")]
 
@@ -144,7 +151,15 @@ def _system_program(name: str) -> str:
 
 
 PEERS = (
-    Peer("underpass", "uvloop, one process", _underpass_version, _underpass, prints_address=True),
+    Peer(US, "uvloop, one process", _underpass_version, _underpass, prints_address=True),
+    Peer(
+        US_TWICE,
+        "two workers, as tinyproxy's threads use both cores",
+        _underpass_version,
+        _underpass_twice,
+        prints_address=True,
+        only=("pingpong-64", "connects", "gets"),
+    ),
     Peer(
         "squid",
         "C++, one worker, no cache",
@@ -217,7 +232,7 @@ def main(arguments: list[str]) -> int:
         return 2
     missing = install() if arguments else []
     for peer in PEERS:
-        print(f"{peer.name:<11} {peer.version() or 'not here':<18} {peer.remark}")
+        print(f"{peer.name:<12} {peer.version() or 'not here':<18} {peer.remark}")
     for line in missing:
         print(f"could not install {line}")
     return 1 if missing else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from bench.figures import US, YARDSTICKS, Figure, Summary, formatted
+from bench.figures import US, US_TWICE, YARDSTICKS, Figure, Summary, formatted
 
 WIDTH = 760
 ROW = 30
@@ -60,6 +60,6 @@ def _row(figure: Figure, program: str, summary: Summary, top: int, scale: float)
 
 
 def _colour(program: str) -> str:
-    if program == US:
+    if program in (US, US_TWICE):
         return COLOURS["us"]
     return COLOURS["yardstick" if program in YARDSTICKS else "peer"]

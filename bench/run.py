@@ -76,11 +76,11 @@ class Run:
                 values = measurement.run(Bench(origin, self.effort, proxy))
         except BenchError as error:
             self.failures.append(f"{name}, {measurement.name}: {error}")
-            print(f"  {measurement.name:<12} {name:<11} FAILED: {error}", flush=True)
+            print(f"  {measurement.name:<12} {name:<12} FAILED: {error}", flush=True)
             return
         for key, value in values.items():
             self.values[name].setdefault(key, []).append(value)
-        print(f"  {measurement.name:<12} {name:<11} {_described(values)}", flush=True)
+        print(f"  {measurement.name:<12} {name:<12} {_described(values)}", flush=True)
 
 
 def _name(peer: Peer | None) -> str:
@@ -90,6 +90,8 @@ def _name(peer: Peer | None) -> str:
 def _applies(measurement: Measurement, peer: Peer | None) -> bool:
     if peer is None:
         return measurement.direct_too
+    if peer.only and measurement.name not in peer.only:
+        return False
     return peer.forwards or not measurement.forwarding
 
 
@@ -136,7 +138,7 @@ def print_summary(values: Collected) -> None:
             print(f"\n{figure.title} ({figure.unit})")
         for name, found in rows:
             least, most = formatted(figure, found.least), formatted(figure, found.most)
-            print(f"  {name:<11} {formatted(figure, found.median):>10}   {least} to {most}")
+            print(f"  {name:<12} {formatted(figure, found.median):>10}   {least} to {most}")
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
