@@ -122,10 +122,11 @@ def _parse_fields(data: bytes, start: int, limits: HeadLimits, too_many: Failure
     pairs: list[tuple[bytes, bytes]] = []
     match = _FIELD_LINE.match
     while line := match(data, start):
+        # Here and not at the end: thousands of them would cost more than they do to send.
+        if len(pairs) == limits.fields:
+            raise RemoteProtocolError(f"more than {limits.fields} fields", too_many)
         pairs.append((line[1], line[2]))
         start = line.end()
-    if len(pairs) > limits.fields:
-        raise RemoteProtocolError(f"more than {limits.fields} fields", too_many)
     if data[start:] != b"\r\n":
         raise RemoteProtocolError("malformed header field")
     return Fields(pairs)
