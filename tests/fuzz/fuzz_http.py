@@ -1,8 +1,8 @@
 """The fuzzer: ``python -m tests.fuzz.fuzz_http --seconds 60`` (``make fuzz``).
 
-Each input is a function of the seed, the target and the number of the input, so a failure is had
-again by ``--seed`` alone. An input that fails is kept in ``tests/fuzz/corpus/TARGET/``, where
-`test_corpus.py` replays it on every run.
+Each input is a function of the seed, the target with its corpus, and the number of the batch, so a
+failure is had again by ``--seed``. An input that fails is kept in ``tests/fuzz/corpus/TARGET/``,
+where `test_corpus.py` replays it on every run.
 """
 
 from __future__ import annotations
