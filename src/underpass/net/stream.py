@@ -20,7 +20,8 @@ class Stream(abc.ABC):
     - Each direction ends on its own: `receive` returning ``b""`` (the other end's FIN) says
       nothing about sending; `send_eof` says nothing about receiving.
     - A reset stays a reset: after one, `receive` and `send` raise `StreamReset`, never a clean end.
-      Bytes that arrived before it may be lost, as with TCP.
+      Bytes that arrived before it may be lost, as with TCP. (A unix socket alone can't tell the
+      other end of a reset; there it looks like an end.)
     - `send` returns when the bytes are taken, not when they have arrived; it waits while the
       buffer is above its bound (back-pressure), so a stalled reader costs a bounded buffer.
     - At most one task receives and one task sends at a time.

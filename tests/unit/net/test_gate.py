@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from underpass.net.gate import Gate, GateLimits, Ticket
 from underpass.observe import Counter, Counters
 
@@ -86,3 +88,17 @@ def test_who_comes_is_inside_and_is_turned_away_is_counted() -> None:
     assert counters.value(Counter.CONNECTIONS_ACCEPTED) == 2
     assert counters.value(Counter.CONNECTIONS_OPEN) == 1
     assert counters.value(Counter.CONNECTIONS_SHED) == 1
+
+
+async def test_who_waits_for_the_last_to_leave_is_woken_by_it() -> None:
+    gate = Gate(GateLimits())
+    await gate.wait_empty()
+    tickets = [admit(gate, "192.0.2.1") for _ in range(2)]
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(gate.wait_empty())
+        await asyncio.sleep(0)
+        tickets[0].leave()
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        tickets[1].leave()
+        await waiting

@@ -116,6 +116,19 @@ async def test_basic_is_answered_once_and_then_unasked() -> None:
         assert (await s.record(1)).status == 200
 
 
+async def test_a_clients_own_login_never_reaches_the_parent() -> None:
+    parent = Parent(OK, BASIC, OK)
+    own = GET[:-2] + b"Proxy-Authorization: Basic c2VjcmV0\r\n\r\n"
+    async with origin(parent) as p:
+        async with stage(via=via(p.port)) as s, s.client() as client:
+            await client.say(own)
+            await client.response()
+        async with stage(via=via(p.port, CAROL)) as s, s.client() as client:
+            await client.say(own)
+            await client.response()
+    assert parent.logins() == [None, None, LOGIN]
+
+
 def md5(data: bytes) -> bytes:
     return hashlib.md5(data, usedforsecurity=False).hexdigest().encode()
 
