@@ -88,6 +88,7 @@ class Pair:
     def wait(self, seconds: float) -> None:
         """Let time pass, with each end called whenever it wants to be."""
         end = self.now + seconds
+        self.pump()
         for _ in range(MAX_ROUNDS):
             timers = [self.client.next_timer(), self.server.next_timer()]
             due = min((at for at in timers if at is not None), default=end)
