@@ -57,6 +57,7 @@ class Failure(enum.Enum):
     HOST_UNREACHABLE = (502, "destination_ip_unroutable", 0x04, "host unreachable")
     CONNECTION_LIMIT = (503, "connection_limit_reached", 0x01, "connection limit reached")
     DRAINING = (503, "proxy_internal_response", 0x01, "shutting down")
+    TUNNEL_DOWN = (503, "destination_unavailable", 0x01, "the tunnel is down")
     LOOP = (502, "proxy_loop_detected", 0x01, "proxy loop")
     UPSTREAM_REFUSED = (502, "http_request_error", 0x01, "upstream proxy refused")
     UPSTREAM_PROTOCOL = (502, "http_protocol_error", 0x01, "next server broke the protocol")
