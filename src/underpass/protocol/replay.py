@@ -97,8 +97,11 @@ class SendLog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything has been acknowledged."""
-        return not self._entries and not self.skips.firsts
+        """Whether everything that matters has been acknowledged.
+
+        Records that elicit nothing do not: the last of those may wait long for an ACK.
+        """
+        return not self.bytes and not self.skips.firsts
 
     @property
     def has_room(self) -> bool:

@@ -25,7 +25,6 @@ from underpass.protocol.frames import (
     Ack,
     Close,
     CloseCode,
-    Data,
     Datagram,
     Frame,
     GoAway,
@@ -50,7 +49,7 @@ from underpass.protocol.session_events import (
 from underpass.protocol.session_state import DETACHED, SessionInput, SessionState, next_state
 from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamTable
-from underpass.protocol.streams import Streams
+from underpass.protocol.streams import STREAM_FRAMES, Streams
 from underpass.protocol.window import Pool
 
 # A clock this far ahead of when it should have called has stood still: the machine slept.
@@ -63,6 +62,10 @@ STUCK_SECONDS = 60.0
 LAST_ACK_BYTES = 2048
 # How long CLOSE waits for its acknowledgement.
 CLOSING_SECONDS = 10.0
+
+# Looked at for every record: a member of an enum is looked up more slowly than a global.
+_CLOSED = SessionState.CLOSED
+_DRAINING = SessionState.DRAINING
 
 
 class Session:
@@ -88,6 +91,9 @@ class Session:
         # When the session ends by itself: detached, or while CLOSE is not acknowledged.
         self._deadline: float | None = None
         self._overdue_check = now + OVERDUE_CHECK_SECONDS
+        # When the timer was handled last, and when anything asked what there is to send.
+        self._handled_at = now
+        self._asked_at = now
         self._expected: float | None = None
         # The one record that is still sent once the session is closed.
         self._farewell: bytes | None = None
@@ -218,7 +224,7 @@ class Session:
     def receive_data(self, number: int, data: bytes, now: float) -> None:
         """Take in bytes of a carrier, in the order in which the other end gave them to it."""
         carrier = self._carriers.by_number.get(number)
-        if carrier is None or self.state is SessionState.CLOSED:
+        if carrier is None or self.state is _CLOSED:
             return
         try:
             received = self._received
@@ -244,14 +250,19 @@ class Session:
     def _take_in(self, content: bytes, carrier: SessionCarrier, now: float) -> bool:
         """Take in the frames of one record; return whether the session goes on."""
         elicits = False
+        streams = self.streams
         try:
+            if streams.receive_record(content):
+                self._received.elicited(now)
+                return True
             for frame in parse_frames(content):
-                if type(frame) is Data:
-                    self.streams.receive_data(frame)
-                    elicits = True
+                kind = type(frame)
+                if kind in STREAM_FRAMES:
+                    streams.receive(frame)
+                    elicits = elicits or kind is not Datagram
                     continue
                 elicits = self._receive_frame(frame, carrier, now) or elicits
-                if self.state is SessionState.CLOSED:
+                if self.state is _CLOSED:
                     return False
         except RemoteProtocolError as error:
             # What opened was sealed by the other end: not a box, but that end is broken.
@@ -280,16 +291,15 @@ class Session:
                 self._received.elicited(now)
                 farewell = encode_ack(self._received.acknowledge(now, LAST_ACK_BYTES))
                 self._end(frame.code, frame.reason, farewell)
-            case _:
-                self.streams.receive(frame)
-                return type(frame) is not Datagram
         return True
 
     def _acknowledged(self, ack: Ack, now: float) -> None:
         sample = self._sent.acknowledge(ack, now)
         if sample is not None:
             self.streams.delay += (sample - self.streams.delay) / 8
-        if self.state is SessionState.CLOSING and self._sent.is_empty:
+        # A CLOSE that no carrier has had room for yet is not acknowledged by an older ACK.
+        is_out = not self.streams.outgoing.control
+        if self.state is SessionState.CLOSING and is_out and self._sent.is_empty:
             self._end(CloseCode.DONE, "closed by this end", None)
 
     # --- bytes to send
@@ -297,22 +307,21 @@ class Session:
     def data_to_send(self, number: int, limit: int, now: float) -> list[bytes]:
         """Return records for a carrier that has room for `limit` bytes, to be sent in order.
 
-        They are within `limit`, but for a first one that is sent again: that may have as many as
-        `MAX_RECORD_BYTES`, as it can't be made anew. Empty where nothing is to be sent.
+        They are within `limit`, but for a first one that is sent again, as it can't be made anew, or
+        holds a long control frame: that may have `MAX_RECORD_BYTES`. Empty where there is nothing.
         """
-        if self.state is SessionState.CLOSED:
+        if self.state is _CLOSED:
             farewell, self._farewell = self._farewell, None
             return [farewell] if farewell is not None else []
+        self._asked_at = now
         carrier = self._carriers.by_number.get(number)
         if carrier is None:
             return []
-        if self.state is SessionState.DRAINING:
+        if self.state is _DRAINING:
             self._close_if_drained(now)
         records: list[bytes] = []
         try:
-            while record := self._maker.next(carrier, limit, now, is_first=not records):
-                records.append(record)
-                limit -= len(record)
+            self._maker.fill(records, carrier, limit, now)
         except RemoteProtocolError as error:
             self.abort(CloseCode.LIMIT, error.reason)
         return records
@@ -321,19 +330,27 @@ class Session:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` is to be called at the latest; None for never."""
+        if self.state is SessionState.CLOSED:
+            return None
         times = [carrier.next_check for carrier in self._carriers]
         ack_at = self._received.ack_at
-        if ack_at is not None and len(self._carriers):
+        # One that is due already waits for a carrier with room, not for the clock.
+        if ack_at is not None and ack_at > self._handled_at and len(self._carriers):
             times.append(ack_at)
         if self._deadline is not None:
             times.append(self._deadline)
         if len(self._sent) and len(self._carriers):
             times.append(self._overdue_check)
-        self._expected = min(times, default=None)
-        return self._expected
+        at = min(times, default=None)
+        # What was due before now is no sign of sleep: nobody could have called earlier.
+        self._expected = max(at, self._asked_at) if at is not None else None
+        return at
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`; afterwards carriers may have something to send."""
+        if self.state is SessionState.CLOSED:
+            return
+        self._handled_at = now
         if self._expected is not None and now > self._expected + SLEPT_SECONDS:
             self.woke(now)
         for carrier in list(self._carriers):
