@@ -68,6 +68,9 @@ class RecordMaker:
         room = limit - OVERHEAD_BYTES
         if room < LEAST_ROOM or not (has_data or sent.has_room):
             return None
+        if is_first and outgoing.control:
+            # A long frame must not wait for room that a small carrier never has.
+            room = max(room, 2 * len(outgoing.control[0]) + LEAST_ROOM)
         if room > MAX_FRAMES_BYTES:
             room = MAX_FRAMES_BYTES
         return self._make(
