@@ -6,7 +6,6 @@
 - `forward`: one absolute-form request and its response
 - `own`: requests for the proxy itself
 - `pool`: streams to destinations that wait for their next request
-- `message_stream`: a stream with the reader of its messages
 - `authentication`: who a client is
 - `state`: what all conversations share
 """

@@ -12,10 +12,10 @@ from underpass.frontends.http import connect, own
 from underpass.frontends.http.authentication import ANONYMOUS, Authenticator, Throttled
 from underpass.frontends.http.exchange import Exchange, Refused, refuse
 from underpass.frontends.http.forward import Forwarding
-from underpass.frontends.http.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.frontends.http.state import FrontEndState
 from underpass.net.clock import TimeLimit
 from underpass.net.gate import Ticket
+from underpass.net.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.net.stream import Stream
 from underpass.observe import Counter
 from underpass.protocol.http.credentials import parse_proxy_authorization

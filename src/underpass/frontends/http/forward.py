@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http import own
 from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
-from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import PoolKey, Server
 from underpass.frontends.http.response import Responder
 from underpass.frontends.http.state import FrontEndState
 from underpass.frontends.http.upload import REPEATABLE_BYTES, SentBody, Upload
+from underpass.net.message_stream import MessageStream
 from underpass.net.route import Route
 from underpass.observe import Counter
 from underpass.protocol.http.fields import Fields

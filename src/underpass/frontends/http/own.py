@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from underpass.errors import Failure
 from underpass.frontends.http.exchange import Exchange, refuse
-from underpass.frontends.http.message_stream import ANSWER_SECONDS, MessageStream
+from underpass.net.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
 from underpass.protocol.http.message import RequestReader

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from underpass.access import Principal
 from underpass.address import Address
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.net.message_stream import MessageStream
 from underpass.protocol.http.message import ResponseReader
 
 # Kept streams in all: as many as a busy office's browsers use, and a bound on files.

@@ -7,9 +7,9 @@ import math
 
 from underpass.errors import Failure, RemoteProtocolError, StreamError, StreamReset
 from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
-from underpass.frontends.http.message_stream import MANY_PIECES, MessageStream
 from underpass.frontends.http.pool import Server
 from underpass.frontends.http.state import FrontEndState
+from underpass.net.message_stream import MANY_PIECES, MessageStream
 from underpass.net.relay import relay
 from underpass.net.route import Route
 from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk

@@ -6,8 +6,8 @@ import asyncio
 
 from underpass.errors import Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http.exchange import Exchange, Refused, refuse
-from underpass.frontends.http.message_stream import MANY_PIECES, MessageStream
 from underpass.frontends.http.state import FrontEndOptions
+from underpass.net.message_stream import MANY_PIECES, MessageStream
 from underpass.net.stream import Stream
 from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
 from underpass.protocol.http.framing import BodyKind

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.frontends.http.dialogue import Dialled
-from tests.unit.frontends.http.test_message_stream import Scripted
+from tests.unit.net.test_message_stream import Scripted
 from underpass.address import Address
 from underpass.frontends.http import FrontEndOptions, HttpFrontEnd
 from underpass.net.gate import Gate, GateLimits

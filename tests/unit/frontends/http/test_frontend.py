@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, bench, field_of, origin
-from tests.unit.frontends.http.test_message_stream import Scripted
+from tests.unit.net.test_message_stream import Scripted
 from underpass.errors import DialError, Failure, StreamReset
 from underpass.frontends.http import HttpFrontEnd
 from underpass.frontends.http.pool import PoolLimits

@@ -16,7 +16,7 @@ from tests.unit.frontends.http.dialogue import (
     origin,
     stage,
 )
-from tests.unit.frontends.http.test_message_stream import Scripted
+from tests.unit.net.test_message_stream import Scripted
 from underpass import ListenAddress, ProxyOptions
 from underpass.access import Effect, Rule
 from underpass.address import Address

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, bench, field_of
-from tests.unit.frontends.http.test_message_stream import Scripted
+from tests.unit.net.test_message_stream import Scripted
 from underpass.errors import StreamTimeout
 from underpass.frontends.http import own
 from underpass.frontends.http.exchange import Exchange
-from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.own import describe, reflect
+from underpass.net.message_stream import MessageStream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_10, HTTP_11, RequestHead
 from underpass.protocol.http.message import RequestReader

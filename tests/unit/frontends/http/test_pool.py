@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from tests.unit.frontends.http.test_message_stream import Scripted
+from tests.unit.net.test_message_stream import Scripted
 from underpass.access import Principal
 from underpass.address import Address
 from underpass.frontends.http import pool as pool_module
-from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import Pool, PoolKey, PoolLimits, Server
+from underpass.net.message_stream import MessageStream
 from underpass.protocol.http.message import ResponseReader
 
 ALICE, BOB = Principal("alice"), Principal("bob")

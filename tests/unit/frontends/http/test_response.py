@@ -8,15 +8,15 @@ import contextlib
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
-from tests.unit.frontends.http.test_message_stream import Scripted, messages
+from tests.unit.net.test_message_stream import Scripted, messages
 from underpass.address import Address
 from underpass.frontends.http import response as response_module
 from underpass.frontends.http.authentication import ANONYMOUS
 from underpass.frontends.http.exchange import Exchange
-from underpass.frontends.http.message_stream import MessageStream
 from underpass.frontends.http.pool import Pool, PoolLimits
 from underpass.frontends.http.response import MAX_INTERIM, Responder
 from underpass.frontends.http.state import FrontEndOptions, FrontEndState
+from underpass.net.message_stream import MessageStream
 from underpass.observe import Observer
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
-from tests.unit.frontends.http.test_message_stream import Scripted, messages
+from tests.unit.net.test_message_stream import Scripted, messages
 from underpass.errors import StreamReset
 from underpass.frontends.http.exchange import Exchange
 from underpass.frontends.http.state import FrontEndOptions

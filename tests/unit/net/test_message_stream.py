@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from underpass.errors import RemoteProtocolError, StreamClosed, StreamReset, StreamTimeout
-from underpass.frontends.http.message_stream import MessageStream
+from underpass.net.message_stream import MessageStream
 from underpass.net.stream import RECEIVE_SIZE, Stream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead
