@@ -1,0 +1,258 @@
+"""`HttpClient`: a carrier's requests to its server, over streams that are kept.
+
+Strictly what carriers need: bodies that are whole and bounded, or one that streams down; time-outs
+on every wait; a proxy's demand for a login answered on the way. Redirects are never followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from underpass.carriers.base import CarrierError
+from underpass.carriers.server_url import ServerUrl
+from underpass.errors import DialError, RemoteProtocolError, StreamError
+from underpass.net.clock import TimeLimit
+from underpass.net.message_stream import MessageStream
+from underpass.net.route import Route
+from underpass.net.stream import Stream
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
+from underpass.protocol.http.message import Data, EndOfMessage, ResponseReader
+from underpass.protocol.http.rules import wants_keep_alive
+
+# One piece of a carrier at most, and a little: no answer of ours is longer.
+MAX_BODY_BYTES = 4 * 1024 * 1024 + 4096
+
+# Streams kept between two requests: as many as a carrier has under way at most.
+MAX_KEPT = 32
+
+# How often a request is sent again because a proxy asks for a login; the login has its own bound.
+MAX_REPEATS = 4
+
+SWITCHING_PROTOCOLS = 101
+
+_RETRY_AFTER_BOUND = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `path` is below the server's prefix; `seconds` bounds the wait for its answer.
+
+    `is_repeatable`: sent again by itself when a kept stream turns out to be dead.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    fields: Fields = field(default_factory=Fields)
+    seconds: float = 30.0
+    is_repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response."""
+
+    status: int
+    fields: Fields
+    body: bytes
+
+    def error(self, what: str) -> CarrierError:
+        """What a status that was not hoped for means."""
+        return status_error(what, self.status, self.fields)
+
+
+@dataclass(slots=True)
+class _Way:
+    """One stream to the server or a proxy, and the route that opened it, with its login."""
+
+    route: Route
+    messages: MessageStream[ResponseReader]
+
+
+class HttpClient:
+    """See the module. `route` makes a route to the server, for one stream each."""
+
+    def __init__(self, url: ServerUrl, route: Callable[[], Route]) -> None:
+        self._url = url
+        self._route = route
+        self._kept: list[_Way] = []
+
+    async def exchange(self, request: Request) -> Answer:
+        """Send `request` and return the whole response. Raises `CarrierError`."""
+        async with self._answering(request) as (way, head):
+            body = await self._body(way, request)
+            self._keep(way, head)
+            return Answer(head.status, head.fields, body)
+
+    @contextlib.asynccontextmanager
+    async def streaming(self, request: Request) -> AsyncIterator[StreamedAnswer]:
+        """Send `request`; the response's body is received piece by piece within the block."""
+        async with self._answering(request) as (way, head):
+            try:
+                yield StreamedAnswer(head, way.messages)
+            finally:
+                way.messages.stream.abort()
+
+    async def upgrade(self, request: Request) -> tuple[ResponseHead, Stream]:
+        """Send a request that asks for another protocol; the 101's head, and the stream after it.
+
+        Raises `CarrierError` for every other answer.
+        """
+        async with self._answering(request) as (way, head):
+            if head.status == SWITCHING_PROTOCOLS:
+                return head, way.messages.release()
+            way.messages.stream.abort()
+            raise status_error("no WebSocket", head.status, head.fields)
+
+    def close(self) -> None:
+        """Let go of all kept streams."""
+        for way in self._kept:
+            way.messages.stream.close_soon()
+        self._kept.clear()
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, request: Request) -> AsyncIterator[tuple[_Way, ResponseHead]]:
+        """Send, and wait for the final head, within the request's time."""
+        way: _Way | None = None
+        try:
+            with TimeLimit(request.seconds):
+                way, head = await self._send(request)
+            yield way, head
+        except TimeoutError:
+            self._abort(way)
+            raise CarrierError(f"no answer to {request.method} in {request.seconds:g} s") from None
+        except (DialError, RemoteProtocolError, StreamError) as error:
+            self._abort(way)
+            raise CarrierError(str(error)) from error
+        except BaseException:
+            self._abort(way)
+            raise
+
+    def _abort(self, way: _Way | None) -> None:
+        if way is not None:
+            way.messages.stream.abort()
+
+    async def _send(self, request: Request) -> tuple[_Way, ResponseHead]:
+        way = self._take_kept()
+        if way is not None and request.is_repeatable:
+            try:
+                return await self._ask(way, request)
+            except (StreamError, RemoteProtocolError):
+                # It was ended while it was kept.
+                way.messages.stream.abort()
+                way = None
+        return await self._ask(way or await self._open(), request)
+
+    async def _ask(self, way: _Way, request: Request) -> tuple[_Way, ResponseHead]:
+        """Send and wait for the final head; anew while a proxy asks for a login."""
+        for _ in range(MAX_REPEATS):
+            try:
+                head = await self._head(way, request)
+                if not way.route.must_repeat(head):
+                    return way, head
+                # A login that is bound to its stream goes on over it.
+                if not (wants_keep_alive(head) and await self._has_finished(way)):
+                    way.messages.stream.abort()
+                    way = await self._reopen(way)
+            except BaseException:
+                way.messages.stream.abort()
+                raise
+        way.messages.stream.abort()
+        raise CarrierError("a proxy asks for a login again and again", head.status)
+
+    async def _head(self, way: _Way, request: Request) -> ResponseHead:
+        target = self._url.target(request.path)
+        pairs = [(b"Host", target.host_field), *request.fields]
+        if request.body or request.method in ("POST", "PUT"):
+            pairs.append((b"Content-Length", b"%d" % len(request.body)))
+        method = request.method.encode("ascii")
+        head = RequestHead(method, target.origin_form, HTTP_11, Fields(pairs))
+        messages = way.messages
+        messages.reader.expect(method)
+        await messages.stream.send(
+            serialise_request(way.route.addressed(head, target)) + request.body
+        )
+        while True:
+            event = await messages.next_event()
+            if not isinstance(event, ResponseHead):
+                raise RemoteProtocolError("ended without an answer")
+            if event.status >= 200 or event.status == SWITCHING_PROTOCOLS:
+                return event
+
+    async def _body(self, way: _Way, request: Request) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        with TimeLimit(request.seconds):
+            while not isinstance(event := await way.messages.next_event(), EndOfMessage):
+                if not isinstance(event, Data):
+                    raise RemoteProtocolError("the response was cut")
+                size += len(event.data)
+                if size > MAX_BODY_BYTES:
+                    raise RemoteProtocolError("a response longer than any of the server's")
+                parts.append(event.data)
+        return b"".join(parts)
+
+    async def _has_finished(self, way: _Way) -> bool:
+        """Read over a refusal's body; whether another request may follow."""
+        size = 0
+        while not isinstance(event := await way.messages.next_event(), EndOfMessage):
+            if not isinstance(event, Data) or (size := size + len(event.data)) > MAX_BODY_BYTES:
+                return False
+        way.messages.reader.start_next()
+        return True
+
+    # --- streams
+
+    def _take_kept(self) -> _Way | None:
+        while self._kept:
+            way = self._kept.pop()
+            if way.messages.stream.is_quiet:
+                return way
+            way.messages.stream.close_soon()
+        return None
+
+    async def _open(self) -> _Way:
+        route = self._route()
+        return _Way(route, MessageStream(await route.open(), ResponseReader()))
+
+    async def _reopen(self, way: _Way) -> _Way:
+        """Another stream for the same route: its login goes on."""
+        return _Way(way.route, MessageStream(await way.route.open(), ResponseReader()))
+
+    def _keep(self, way: _Way, head: ResponseHead) -> None:
+        messages = way.messages
+        ends = messages.reader.framing.kind is BodyKind.UNTIL_CLOSE or not wants_keep_alive(head)
+        if ends or len(self._kept) >= MAX_KEPT or not messages.stream.is_quiet:
+            messages.stream.close_soon()
+            return
+        messages.reader.start_next()
+        self._kept.append(way)
+
+
+class StreamedAnswer:
+    """A response whose body comes piece by piece."""
+
+    def __init__(self, head: ResponseHead, messages: MessageStream[ResponseReader]) -> None:
+        self.head = head
+        self._messages = messages
+
+    async def receive(self) -> bytes:
+        """The next piece of the body, ``b""`` at its end. Raises as `Stream.receive`, and
+        `RemoteProtocolError`."""
+        event = await self._messages.next_event()
+        if isinstance(event, Data):
+            return event.data
+        if isinstance(event, EndOfMessage):
+            return b""
+        raise RemoteProtocolError("the response was cut")
+
+
+def status_error(what: str, status: int, fields: Fields) -> CarrierError:
+    """`CarrierError` for a response; Retry-After is kept to if it is in seconds and sane."""
+    said = fields.get(b"retry-after") or b""
+    seconds = min(float(said), _RETRY_AFTER_BOUND) if said.isdigit() and len(said) < 6 else None
+    return CarrierError(f"{what}: HTTP {status}", status, seconds)
