@@ -310,6 +310,33 @@ def _connects() -> Iterator[Case]:
             yield Case(f"early {what} behind {named(target)}", head + data, 403)
 
 
+def _unread() -> Iterator[Case]:
+    """Refused for what they ask; what follows may or may not be their body, and is not looked at."""
+    length, chunked = b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n"
+    bodies = {
+        "a body": length,
+        "a part of a body": length[:-2],
+        "chunks": chunked + b"5\r\nhello\r\n0\r\n\r\n",
+        "a chunk": chunked + b"5\r\nhello\r\n",
+        "broken chunks": chunked + b"x\r\n",
+    }
+    asked = (
+        (b"http://127.0.0.2:{p}/", b"", 403),
+        (b"http://[::ffff:10.0.0.1]/", b"", 403),
+        (b"https://{o}/", b"", 501),
+        (b"http://{h}:25/", b"", 403),
+        (b"http://{o}/", b"Expect: more\r\n", 417),
+        (b"/", b"", 400),
+        (b"*", b"", 400),
+    )
+    for target, field, status in asked:
+        for method in (b"POST", b"GET", b"OPTIONS"):
+            for what, body in bodies.items():
+                head = b"%s %s HTTP/1.1\r\n" % (method, target) + HOST_LINE + field
+                where = f"{method.decode()} {named(target)}"
+                yield Case(f"unread {what} behind {where}", head + body + EVIL, status)
+
+
 def _truncated() -> Iterator[Case]:
     head = GET + b"X: y\r\n\r\n"
     for size in range(1, len(head), 3):
@@ -334,6 +361,7 @@ def _corpus() -> Iterator[Case]:
     yield from _targets()
     yield from _hosts()
     yield from _connects()
+    yield from _unread()
     yield from _truncated()
 
 

@@ -19,8 +19,8 @@ PAGE = ROOT / "docs" / "decisions" / "002-own-http-parser.md"
 _ROW = re.compile(r"\| `([a-z]+)` \|[^|]*\| ([0-9,]+) \| ([0-9,]+) \| ([0-9,]+) \|")
 _SUM = re.compile(r"\| \*\*all\*\* \|[^|]*\| ([0-9,]+) \| ([0-9,]+) \| ([0-9,]+) \|")
 
-# Those that policy refuses are no business of a parser.
-GRAMMAR = [case for case in REQUESTS if case.kind != "early"]
+# Those that are refused for what they ask are no business of a parser.
+GRAMMAR = [case for case in REQUESTS if case.kind not in ("early", "unread")]
 
 Figures = dict[str, tuple[int, int, int]]
 
