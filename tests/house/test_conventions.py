@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 import pytest
@@ -63,14 +63,13 @@ def _undocumented(module: ModuleType) -> Iterator[str]:
             yield from (f"{name}.{m}" for m, _ in members if not inspect.getdoc(getattr(value, m)))
 
 
-def _public(names: object, module: ModuleType) -> Iterator[tuple[str, object]]:
-    assert hasattr(names, "items")
+def _public(names: Mapping[str, object], module: ModuleType) -> Iterator[tuple[str, object]]:
+    """Classes, functions, methods and properties that a module defines itself."""
     for name, value in names.items():
-        documented = inspect.isfunction(value) or inspect.isclass(value)
         inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        documented = documented or inspect.isfunction(inner)
-        home = getattr(inner, "__module__", None)
-        if documented and not name.startswith("_") and home == module.__name__:
+        is_ours = getattr(inner, "__module__", None) == module.__name__
+        is_named = inspect.isfunction(inner) or inspect.isclass(inner)
+        if is_ours and is_named and not name.startswith("_"):
             yield name, value
 
 

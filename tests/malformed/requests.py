@@ -311,7 +311,7 @@ def _connects() -> Iterator[Case]:
 
 
 def _unread() -> Iterator[Case]:
-    """Refused for what they ask; what follows may or may not be their body, and is not looked at."""
+    """Refused for what they ask; what follows, their body or not, is not looked at."""
     length, chunked = b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n"
     bodies = {
         "a body": length,
