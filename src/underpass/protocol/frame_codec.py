@@ -149,7 +149,7 @@ def _text(text: str) -> bytes:
 _DATA = int(Type.DATA)
 _DATA_HEAD_BYTES = DATA_HEAD.size
 # Below this a copy is cheaper than a view.
-_VIEW_BYTES = 4096
+VIEW_BYTES = 4096
 _new = tuple.__new__
 
 
@@ -169,7 +169,7 @@ def parse_frames(record: bytes) -> list[Frame]:
                 at = start + size
                 if at > end or not 0 < size <= MAX_DATA_BYTES:
                     raise RemoteProtocolError("DATA is empty or crosses the end of its record")
-                data = record[start:at] if size < _VIEW_BYTES else _payload(record, start, at)
+                data = record[start:at] if size < VIEW_BYTES else _payload(record, start, at)
                 # As `Data(…)`, without a Python call in between: most frames are these.
                 found.append(_new(Data, (stream, offset, data)))
             elif not kind:

@@ -87,9 +87,11 @@ class MuxStream:
 
     def happened(self, what: StreamInput) -> None:
         """Move on by the table of states. Raises as `next_state`."""
-        state = self.state = next_state(self.state, what)
-        self.is_sendable = state in SENDABLE
-        self.is_accepted = state not in NOT_ACCEPTED
+        state = next_state(self.state, what)
+        if state is not self.state:
+            self.state = state
+            self.is_sendable = state in SENDABLE
+            self.is_accepted = state not in NOT_ACCEPTED
 
     # Sending.
 
@@ -132,6 +134,22 @@ class MuxStream:
         self.pending -= size
         return data
 
+    def take_all(self, limit: int) -> bytes | None:
+        """Remove and return all that waits, where it is what a write mostly is.
+
+        That is one chunk within `limit` and the credit, with no fin behind it; None for all else.
+        """
+        size = self.pending
+        end = self.sent + size
+        chunks = self._chunks
+        if size > limit or end > self.send_limit or len(chunks) != 1:
+            return None
+        if self._taken or self.fin_wanted or self.is_clogged:
+            return None
+        self.sent = end
+        self.pending = 0
+        return chunks.pop()
+
     def _gather(self, limit: int) -> bytes:
         """Join waiting chunks, or cut one, to at most `limit` bytes."""
         parts: list[bytes] = []
@@ -164,12 +182,13 @@ class MuxStream:
 
     def insert(self, offset: int, data: Payload) -> None:
         """Take in received bytes. Raises `RemoteProtocolError` beyond the credit or the fin."""
-        size = len(data)
-        if offset + size > self.window.limit:
+        end = offset + len(data)
+        window = self.window
+        if end > window.limit:
             raise RemoteProtocolError("data beyond the credit")
-        if self.fin_at is not None and offset + size > self.fin_at:
+        if self.fin_at is not None and end > self.fin_at:
             raise RemoteProtocolError("data beyond the end of the stream")
-        self.received.insert(offset, data, self.window.size)
+        self.received.insert(offset, data, window.size)
 
     def finish_received(self, offset: int) -> None:
         """The other end's last byte is before `offset`."""

@@ -25,6 +25,7 @@ MAX_CONTROL = 16_384
 # A plain number: looking an enum's member up costs as much as the rest of a small frame.
 _DATA = int(Type.DATA)
 _DATA_HEAD_BYTES = DATA_HEAD.size
+_pack_data = DATA_HEAD.pack
 _FIN_BYTES = 13
 _WINDOW_BYTES = 13
 # Where a record holds something already, a DATA smaller than this is not worth its head.
@@ -49,6 +50,11 @@ class Outgoing:
         """Whether frames wait that are not of the scheduler."""
         return bool(self.control or self.windows or self.datagrams.waiting)
 
+    def check_asked(self) -> None:
+        """Raise `RemoteProtocolError` where the other end asks for more than it takes answers to."""
+        if len(self.control) >= MAX_CONTROL:
+            raise RemoteProtocolError("asks for more than it takes answers to")
+
     def want_window(self, stream: MuxStream) -> None:
         """Tell the other end the credit of `stream`, as it is when its turn comes."""
         if not stream.window_due:
@@ -65,12 +71,9 @@ class Outgoing:
     def fill_control(self, parts: list[bytes], room: int, now: float) -> tuple[int, bool]:
         """Append control frames that fit into `room` bytes.
 
-        Returns the room left, and whether one of them elicits an acknowledgement. Raises
-        `RemoteProtocolError` when the other end asks for more than it takes answers to.
+        Returns the room left, and whether one of them elicits an acknowledgement.
         """
         control = self.control
-        if len(control) > MAX_CONTROL:
-            raise RemoteProtocolError("asks for more than it takes answers to")
         begun = len(parts)
         while control and len(control[0]) <= room:
             frame = control.popleft()
@@ -88,6 +91,24 @@ class Outgoing:
             room -= len(datagram)
         return room, elicits
 
+    def only_chunk(self, room: int) -> bytes | None:
+        """Return the DATA of the one stream that has something to send, where it is one chunk.
+
+        What `fill_data` would do, in a third of the steps: nearly every message goes this way.
+        None, with nothing taken, where more waits than this chunk or it does not fit into `room`.
+        """
+        brisk = self.scheduler.brisk
+        if len(brisk) != 1 or self.scheduler.bulk:
+            return None
+        stream = brisk[0]
+        offset = stream.sent
+        data = stream.take_all(room - _DATA_HEAD_BYTES)
+        if data is None:
+            return None
+        brisk.clear()
+        stream.is_ready = False
+        return _pack_data(_DATA, stream.id, offset, len(data)) + data
+
     def fill_data(self, parts: list[bytes], room: int) -> bool:
         """Append DATA and FIN of the streams whose turn it is; return whether there was any."""
         scheduler = self.scheduler
@@ -104,7 +125,7 @@ class Outgoing:
                 offset = stream.sent
                 data = stream.take(size if alone or size < QUANTUM else QUANTUM)
                 sent = len(data)
-                parts.append(DATA_HEAD.pack(_DATA, stream.id, offset, sent))
+                parts.append(_pack_data(_DATA, stream.id, offset, sent))
                 parts.append(data)
                 room -= _DATA_HEAD_BYTES + sent
                 if stream.is_clogged and stream.pending <= SEND_LOW:

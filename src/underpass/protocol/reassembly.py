@@ -20,7 +20,7 @@ MAX_SEGMENTS = 8192
 _SMALL = 1024
 _JOINED = 16 * 1024
 # Pieces that may wait before joining begins: a reader that keeps up never pays for it.
-_UNJOINED = 8
+_UNJOINED = 32
 # Pieces that have been read are dropped from the list so many at a time.
 _READ_AT_ONCE = 64
 
@@ -77,6 +77,8 @@ class Reassembly:
         chunks = self._chunks
         if not chunks:
             return b""
+        if self.size <= _JOINED and self.size <= limit:
+            return self._read_all()
         chunk = chunks[self._head]
         size = len(chunk)
         if size > limit:
@@ -90,6 +92,19 @@ class Reassembly:
             self._drop_one()
         self.size -= size
         return bytes(chunk) if isinstance(chunk, bytearray) else chunk
+
+    def _read_all(self) -> Payload:
+        """All that waits, which is little: joined, as each piece would cost the reader a write."""
+        chunks = self._chunks
+        if len(chunks) == 1:
+            chunk = chunks.pop()
+            data = bytes(chunk) if isinstance(chunk, bytearray) else chunk
+        else:
+            data = b"".join(chunks[self._head :])
+            chunks.clear()
+            self._head = 0
+        self.size = 0
+        return data
 
     def _drop_one(self) -> None:
         self._head += 1

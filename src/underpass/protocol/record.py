@@ -22,6 +22,8 @@ HEAD_BYTES = _HEAD.size
 _LENGTH_BYTES = 3
 _SEQ_BYTES = 8
 OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES
+# What a length counts beside the frames.
+_SEALED_MORE = _SEQ_BYTES + TAG_BYTES
 
 MIN_LENGTH = _SEQ_BYTES + 1 + TAG_BYTES
 MAX_LENGTH = _SEQ_BYTES + MAX_FRAMES_BYTES + TAG_BYTES
@@ -34,7 +36,9 @@ EPOCH_RECORDS = 1 << EPOCH_BITS
 MAX_SEQ = (1 << 63) - 1
 
 # Noise: 32 zero bits, then the number.
-_NONCE = struct.Struct("!4xQ")
+_pack_nonce = struct.Struct("!4xQ").pack
+_pack_head = _HEAD.pack
+_unpack_head = _HEAD.unpack_from
 
 # Below this a copy is cheaper than a view.
 _VIEW_BYTES = 4096
@@ -56,14 +60,17 @@ class Sealer:
         seq = self.next_seq
         if seq >= self._epoch_end:
             self._next_epoch()
-        length = len(frames) + _SEQ_BYTES + TAG_BYTES
-        if not MIN_LENGTH <= length <= MAX_LENGTH or seq > MAX_SEQ:
+        length = len(frames) + _SEALED_MORE
+        if not MIN_LENGTH <= length <= MAX_LENGTH:
             raise LocalProtocolError("a record holds 1 to 65,536 bytes of frames")
         self.next_seq = seq + 1
-        head = _HEAD.pack(length >> 16, length & 0xFFFF, seq)
-        return head + self._aead.encrypt(_NONCE.pack(seq), frames, None)
+        head = _pack_head(length >> 16, length & 0xFFFF, seq)
+        return head + self._aead.encrypt(_pack_nonce(seq), frames, None)
 
     def _next_epoch(self) -> None:
+        # The last number is the last of an epoch, so that it is enough to look here.
+        if self.next_seq > MAX_SEQ:
+            raise LocalProtocolError("a session whose numbers are used up")
         self._key = rekey(self._key)
         self._aead = AESGCM(self._key)
         self._epoch_end += EPOCH_RECORDS
@@ -85,7 +92,7 @@ class Opener:
         epoch = seq >> EPOCH_BITS
         if epoch == self._epoch:
             try:
-                return self._aead.decrypt(_NONCE.pack(seq), sealed, None)
+                return self._aead.decrypt(_pack_nonce(seq), sealed, None)
             except InvalidTag:
                 raise _altered() from None
         if epoch == self._epoch - 1 and self._older is not None:
@@ -106,7 +113,7 @@ class Opener:
 
 def _open(aead: AESGCM, seq: int, sealed: Payload) -> bytes:
     try:
-        return aead.decrypt(_NONCE.pack(seq), sealed, None)
+        return aead.decrypt(_pack_nonce(seq), sealed, None)
     except InvalidTag:
         raise _altered() from None
 
@@ -135,8 +142,9 @@ class RecordSplitter:
             data = self._partial + data
         at, size = 0, len(data)
         found: list[tuple[int, Payload]] = []
-        while size - at >= HEAD_BYTES:
-            high, low, seq = _HEAD.unpack_from(data, at)
+        last = size - HEAD_BYTES
+        while at <= last:
+            high, low, seq = _unpack_head(data, at)
             length = high << 16 | low
             if not MIN_LENGTH <= length <= MAX_LENGTH:
                 raise RemoteProtocolError("a record's length is out of bounds")

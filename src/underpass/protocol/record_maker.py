@@ -37,6 +37,52 @@ class RecordMaker:
         self._outgoing = outgoing
         self._token = 0
 
+    def fill(self, records: list[bytes], carrier: SessionCarrier, limit: int, now: float) -> None:
+        """Append all records there are for `carrier`, while `limit` bytes last.
+
+        A first one that is due again may be longer. Raises `RemoteProtocolError` as
+        `Outgoing.fill_control`.
+        """
+        record = self._only_chunk(carrier, limit, now)
+        if record is not None:
+            # Nothing else waits.
+            records.append(record)
+            return
+        while record := self.next(carrier, limit, now, is_first=not records):
+            records.append(record)
+            limit -= len(record)
+
+    def _only_chunk(self, carrier: SessionCarrier, limit: int, now: float) -> bytes | None:
+        """Return the record where all that waits is one chunk of one stream; None for all else.
+
+        What `next` and `_make` would do, in a third of the steps: nearly every message goes this
+        way.
+        """
+        sent, outgoing = self._sent, self._outgoing
+        if (
+            not outgoing.scheduler.brisk
+            or sent.due
+            or not sent.has_data_room
+            or sent.silent >= MAX_SILENT
+            or self._received.records
+            or outgoing.control
+            or outgoing.windows
+            or outgoing.datagrams.waiting
+            or sent.skips.firsts
+            or carrier.ping_wanted
+            or carrier.pong_token is not None
+        ):
+            return None
+        room = limit - OVERHEAD_BYTES
+        if room < LEAST_ROOM:
+            return None
+        frame = outgoing.only_chunk(room if room < MAX_FRAMES_BYTES else MAX_FRAMES_BYTES)
+        if frame is None:
+            return None
+        record = self._sealer.seal(frame)
+        sent.add(record, True, carrier.number, now)
+        return record
+
     def next(
         self, carrier: SessionCarrier, limit: int, now: float, *, is_first: bool
     ) -> bytes | None:

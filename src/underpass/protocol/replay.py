@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import heapq
-from itertools import islice
+from itertools import islice, repeat
 from typing import TypeAlias
 
 from underpass.errors import RemoteProtocolError
@@ -45,10 +45,12 @@ MIN_OVERDUE_SECONDS = 1.0
 OVERDUE_ROUND_TRIPS = 3
 
 
-# One record out: itself, its carrier, when it was sent, its place in the order of sending, and
+# One record out: its place in the order of sending, its carrier, when it was sent, itself, and
 # whether it was sent again. The record is None where it elicits nothing: it is never sent again. A
 # plain tuple, as making an object of each costs more than all else that is done with it.
-LogEntry: TypeAlias = tuple[bytes | None, int, float, int, bool]
+LogEntry: TypeAlias = tuple[int, int, float, bytes | None, bool]
+# The carrier of a record that is due again.
+_NO_CARRIER = -1
 
 
 class SendLog:
@@ -59,7 +61,6 @@ class SendLog:
         "_acked_order",
         "_entries",
         "_full_at",
-        "_is_due",
         "_oldest",
         "_order",
         "bytes",
@@ -77,7 +78,6 @@ class SendLog:
         self._acked = Ranges()
         # Numbers of records to be sent again, as a heap: the lowest first, as it frees most.
         self.due: list[int] = []
-        self._is_due: set[int] = set()
         self._order = 0
         # Of each carrier, the latest of its records that is acknowledged, in order of sending.
         self._acked_order: dict[int, int] = {}
@@ -116,10 +116,10 @@ class SendLog:
         if elicits:
             self.silent = 0
             self.bytes += len(record)
-            self._entries[seq] = (record, carrier, now, order, False)
+            self._entries[seq] = (order, carrier, now, record, False)
         else:
             self.silent += 1
-            self._entries[seq] = (None, carrier, now, order, False)
+            self._entries[seq] = (order, carrier, now, None, False)
         if seq >= self._full_at or self.bytes >= _DATA_BYTES:
             self._look_for_room()
 
@@ -149,19 +149,19 @@ class SendLog:
 
     def _forget(self, start: int, end: int) -> None:
         """Drop what there is of the numbers from `start` up to but not including `end`."""
-        pop, latest, is_due = self._entries.pop, self._acked_order, self._is_due
-        size = 0
-        for seq in range(start, end):
-            entry = pop(seq, None)
-            if entry is None:
-                continue
-            record, carrier, _, order, _ = entry
-            if record is not None:
-                size += len(record)
-            # What is due is on no carrier any more.
-            if seq not in is_due and (carrier not in latest or order > latest[carrier]):
-                latest[carrier] = order
-        self.bytes -= size
+        # No loop of our own: this is done for every record.
+        gone = list(filter(None, map(self._entries.pop, range(start, end), repeat(None))))
+        if not gone:
+            return
+        # In the order of sending, so that in `marks` each carrier's latest stays.
+        gone.sort()
+        orders, carriers, _, records, _ = zip(*gone, strict=True)
+        self.bytes -= sum(map(len, filter(None, records)))
+        marks = dict(zip(carriers, orders, strict=True))
+        marks.pop(_NO_CARRIER, None)
+        for carrier, order in marks.items():
+            if order > self._acked_order.get(carrier, 0):
+                self._acked_order[carrier] = order
 
     def _advance(self) -> None:
         """Drop ranges that the lowest missing number has passed, and join one it touches."""
@@ -193,18 +193,19 @@ class SendLog:
         self._lose(
             [
                 seq
-                for seq, (_, carrier, sent_at, order, _) in self._entries.items()
+                for seq, (order, carrier, sent_at, _, _) in self._entries.items()
                 if sent_at <= before and order < acked.get(carrier, 0)
             ]
         )
 
     def _lose(self, seqs: list[int]) -> None:
         for seq in seqs:
-            if self._entries[seq][0] is None:
+            order, carrier, sent_at, record, again = self._entries[seq]
+            if record is None:
                 del self._entries[seq]
                 self.skips.add(seq, seq)
-            elif seq not in self._is_due:
-                self._is_due.add(seq)
+            elif carrier != _NO_CARRIER:
+                self._entries[seq] = (order, _NO_CARRIER, sent_at, record, again)
                 heapq.heappush(self.due, seq)
 
     def take_due(self, limit: int, carrier: int, now: float) -> bytes | None:
@@ -212,22 +213,21 @@ class SendLog:
         while self.due:
             seq = self.due[0]
             entry = self._entries.get(seq)
-            record = entry[0] if entry is not None else None
+            record = entry[3] if entry is not None else None
             if record is not None and len(record) > limit:
                 return None
             heapq.heappop(self.due)
-            self._is_due.remove(seq)
             if record is not None:
                 self._order += 1
-                self._entries[seq] = (record, carrier, now, self._order, True)
+                self._entries[seq] = (self._order, carrier, now, record, True)
                 return record
         return None
 
     def waiting(self) -> dict[int, float]:
         """Since when the oldest record on each carrier waits, of those that elicit an ACK."""
         oldest: dict[int, float] = {}
-        for seq, (record, carrier, sent_at, _, _) in self._entries.items():
-            if record is not None and seq not in self._is_due:
+        for _, carrier, sent_at, record, _ in self._entries.values():
+            if record is not None and carrier != _NO_CARRIER:
                 oldest[carrier] = min(oldest.get(carrier, sent_at), sent_at)
         return oldest
 

@@ -32,6 +32,9 @@ class StreamState(enum.Enum):
     RESET = "reset"
     REFUSED = "refused"
 
+    # An enum's own hash is Python code, and states are looked up for every stream and frame.
+    __hash__ = object.__hash__
+
 
 class StreamInput(enum.Enum):
     """What happens to a stream."""
@@ -48,6 +51,9 @@ class StreamInput(enum.Enum):
     RECEIVE_DATA = "receive data"
     RECEIVE_FIN = "receive fin"
     RECEIVE_RESET = "receive reset"
+
+    # As above.
+    __hash__ = object.__hash__
 
 
 S = StreamState
@@ -139,6 +145,8 @@ OPENING = frozenset({S.OPENING, S.OPENING_FIN_SENT})
 # States of a stream of the other end that our application knows nothing of, or has not accepted.
 NOT_OFFERED = frozenset({S.IDLE, S.EARLY, S.EARLY_FIN})
 NOT_ACCEPTED = NOT_OFFERED | {S.OFFERED, S.OFFERED_FIN}
+# States of a stream that stands in which data may come, and changes nothing.
+FLOWING = frozenset({S.OPEN, S.FIN_SENT})
 # States in which the other end has sent its fin.
 FINISHED = frozenset({S.EARLY_FIN, S.OFFERED_FIN, S.FIN_RECEIVED, S.CLOSED})
 
