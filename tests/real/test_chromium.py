@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.origins import Authority, Handler, HttpOrigin, LoopThread, Visit, websocket_origin
 from tests.real.conftest import StartProxy
-from tests.real.processes import ProxyProcess, clean_environment
+from tests.real.processes import END_SECONDS, ProxyProcess, clean_environment
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -185,11 +185,13 @@ def test_page_loads_whole_and_nothing_else_gets_out(
         assert found is not None, document
         assert json.loads(found[1]) == SEEN
         speaker = websocket.split("/")[2]
-    proxy.wait_for_line(speaker)
     check_log(proxy, {page.name, speaker}, plain=page.scheme == "http")
 
 
 def check_log(proxy: ProxyProcess, local: set[str], *, plain: bool) -> None:
+    # Its end waits for all tunnels of the browser, and for their lines.
+    proxy.process.send_signal(signal.SIGTERM)
+    assert proxy.process.wait(END_SECONDS) == 0
     lines = [json.loads(line) for line in proxy.lines()]
     lines = [line for line in lines if line["kind"] == "access"]
     served = {(line["method"], line["address"]) for line in lines if line["status"] < 400}
