@@ -106,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     campaign = Campaign([TARGETS[name] for name in options.target or TARGETS], options.seed)
     print(f"seed {options.seed}, {options.seconds:g} s, targets: {', '.join(TARGETS)}")
     started = told = time.monotonic()
+    campaign.batch()
     while (now := time.monotonic()) - started < options.seconds:
         if now - told >= PROGRESS_SECONDS:
             print(f"{now - started:7.1f} s  {campaign}", flush=True)
