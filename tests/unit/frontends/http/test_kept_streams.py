@@ -23,7 +23,7 @@ from underpass.address import Address
 from underpass.errors import StreamReset
 from underpass.frontends.http import forward
 from underpass.net.stream import Stream
-from underpass.options import Limits
+from underpass.options import Limits, Via
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -174,3 +174,33 @@ async def test_a_client_holds_a_bounded_number_of_bound_streams(
             await client.say(get(name))
             assert (await client.response())[1] == b"ok"
         assert (here.accepted, there.accepted) == (1, 2)
+
+
+async def test_a_stream_in_use_during_a_reload_does_not_outlive_the_old_way_out() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        asked.set()
+        await go_on.wait()
+        await visitor.say(OK)
+        await visitor.rest()
+
+    async def parent(visitor: RawClient) -> None:
+        for _ in range(2):
+            assert (await visitor.head()).startswith(b"GET http://%s/ " % there.name)
+            await visitor.say(OK)
+
+    async with origin(script) as there, origin(parent) as p, stage() as s, s.client() as client:
+        await client.say(get(there.name))
+        await asked.wait()
+        via = Via.parse(f"http://127.0.0.1:{p.port}")
+        listen = (ListenAddress("127.0.0.1", 0),)
+        limits = Limits(drain_timeout=0)
+        s.proxy.reload(ProxyOptions(listen=listen, allow=LOOPBACK, via=via, limits=limits))
+        go_on.set()
+        for _ in range(2):
+            assert (await client.response())[1] == b"ok"
+            await client.say(get(there.name))
+        assert (await client.response())[1] == b"ok"
+        assert (there.accepted, p.accepted, p.problems) == (1, 1, [])
