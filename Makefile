@@ -49,7 +49,9 @@ fuzz: setup
 peers: setup
 	$(BIN)/python -m bench.peers install
 
-bench: peers
+# A peer that can't be had is left out, and the run says so. About a quarter of an hour.
+bench: setup
+	-$(BIN)/python -m bench.peers install
 	$(BIN)/python -m bench.run
 
 clean:
