@@ -210,14 +210,15 @@ def _attempt(command: list[str]) -> str | None:
 
 def install() -> list[str]:
     """Install every peer that can be had; return a line for each that could not."""
-    missing = []
     wanted = [package for package in DEBIAN_PEERS if not shutil.which(_system_program(package))]
     if wanted:
         # A fresh machine knows no package by name; where this fails, installing says why.
         _attempt(["apt-get", "update"])
-    for package in wanted:
-        if problem := _attempt(["apt-get", "install", "-y", "--no-install-recommends", package]):
-            missing.append(f"{package}: {problem} (install the Debian package yourself)")
+    missing = [
+        f"{package}: {problem} (install the Debian package yourself)"
+        for package in wanted
+        if (problem := _attempt(["apt-get", "install", "-y", "--no-install-recommends", package]))
+    ]
     environment = PEERS_PYTHON.parent.parent
     problem = _attempt([sys.executable, "-m", "venv", str(environment)]) or _attempt(
         [str(PEERS_PYTHON), "-m", "pip", "install", "--quiet", *PYTHON_PEERS]
