@@ -90,6 +90,9 @@ class Session:
         self._carriers = SessionCarriers(terms.keepalive)
         # When the session ends by itself: detached, or while CLOSE is not acknowledged.
         self._deadline: float | None = None
+        # Of the last time that all carriers were gone, until another one is proved to work: an
+        # attach that nobody answers prolongs nothing.
+        self._grace_ends: float | None = None
         self._overdue_check = now + OVERDUE_CHECK_SECONDS
         # When the timer was handled last, and when anything asked what there is to send.
         self._handled_at = now
@@ -143,7 +146,7 @@ class Session:
         """Client: take in the body of ATTACHED. Raises `RemoteProtocolError` for a wrong one."""
         attached = parse_attached(body)
         carrier = self._carriers.by_number.get(number)
-        if carrier is None:
+        if carrier is None or self.state is SessionState.CLOSED:
             return
         if attached.number != number or not verify_attached(
             self._attach_key, attached, carrier.nonce
@@ -167,6 +170,7 @@ class Session:
         # It checks before it changes anything.
         self._sent.acknowledge(Ack(0, attach.next_seq, ()), now)
         self._add_carrier(attach.number, now)
+        self._grace_ends = None
         next_seq = self._received.next_seq
         return make_attached(self._attach_key, attach.number, next_seq, attach.nonce)
 
@@ -189,7 +193,9 @@ class Session:
         if not len(self._carriers):
             self._happened(SessionInput.CARRIERS_GONE)
             if self.state in DETACHED:
-                self._deadline = now + self.terms.grace
+                if self._grace_ends is None:
+                    self._grace_ends = now + self.terms.grace
+                self._deadline = self._grace_ends
                 self._events.append(SessionDetached())
 
     def _lose_carrier(self, carrier: SessionCarrier, reason: str, now: float) -> None:
@@ -245,6 +251,7 @@ class Session:
         carrier.heard(now)
         if not carrier.stands:
             carrier.stands = True
+            self._grace_ends = None
             self._events.append(CarrierStands(carrier.number))
 
     def _take_in(self, content: bytes, carrier: SessionCarrier, now: float) -> bool:
