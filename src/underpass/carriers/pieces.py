@@ -54,7 +54,7 @@ class PieceReader:
 
 
 def cut(records: list[bytes], size: int) -> list[bytes]:
-    """The bytes of `records` in pieces of at most `size`: one, unless the first record is longer."""
+    """The bytes of `records` in pieces of at most `size`: one, unless a record is longer."""
     data = b"".join(records)
     if len(data) <= max(size, 1):
         return [data]
