@@ -1,0 +1,117 @@
+"""`SocksFrontEnd`: serves SOCKS 4, 4a and 5 clients over whatever dial it is given.
+
+Names are resolved at the far end of the dial. A failure reaches the client as its protocol's own
+code.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass, field
+
+from underpass.errors import DialError, RemoteProtocolError, StreamError
+from underpass.frontends.base import Visit, relay_visit
+from underpass.net.clock import TimeLimit
+from underpass.net.gate import Ticket
+from underpass.net.stream import Dial, Stream
+from underpass.observe import Observer
+from underpass.protocol.grammar import Buffer, EndOfData, Need
+from underpass.protocol.socks_server import SocksRefused, SocksRequest, reply, serve_socks
+
+logger = logging.getLogger(__name__)
+
+# From the first byte to the whole request: a client is a program on this machine.
+REQUEST_SECONDS = 10.0
+
+# The access line's word for it.
+METHOD = "SOCKS"
+SUCCEEDED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SocksLogin:
+    """The user and password that clients must give."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def matches(self, user: bytes, password: bytes) -> bool:
+        """Whether these are they, in a time that tells nothing."""
+        right_user = hmac.compare_digest(user, self.user.encode("utf-8"))
+        right_password = hmac.compare_digest(password, self.password.encode("utf-8"))
+        return right_user and right_password
+
+
+class SocksFrontEnd:
+    """See the module; hand each accepted stream to `serve`."""
+
+    def __init__(self, dial: Dial, observer: Observer, login: SocksLogin | None = None) -> None:
+        self._dial = dial
+        self._observer = observer
+        self._login = login
+
+    async def serve(self, stream: Stream, ticket: Ticket) -> None:
+        """Serve one client until its stream ends. Raises nothing but cancellation."""
+        visit = Visit(METHOD, ticket.client)
+        try:
+            await self._serve(stream, ticket, visit)
+        except SocksRefused as refused:
+            visit.reason = refused.reason
+            await self._say(stream, refused.answer)
+        except TimeoutError:
+            visit.reason = "no whole request in time"
+            stream.abort()
+        except (RemoteProtocolError, EndOfData, StreamError) as error:
+            visit.reason = str(error) or "ended within the request"
+            stream.abort()
+        except Exception:
+            # The one broad catch of this task: a bug ends this client's stream, nobody else's.
+            logger.exception("SOCKS client %s failed", ticket.client)
+            stream.abort()
+        finally:
+            self._observer.access(visit.record())
+
+    async def _serve(self, stream: Stream, ticket: Ticket, visit: Visit) -> None:
+        with TimeLimit(REQUEST_SECONDS):
+            request = await self._request(stream)
+        ticket.settled()
+        visit.address = str(request.address)
+        try:
+            destination = await self._dial(request.address)
+        except DialError as error:
+            visit.status = error.failure.status
+            self._observer.counters.refused(error.failure)
+            raise SocksRefused(reply(request.version, error.failure), str(error)) from error
+        visit.status = SUCCEEDED
+        try:
+            await stream.send(reply(request.version, None, destination.peer))
+        except StreamError:
+            destination.abort()
+            raise
+        await relay_visit(visit, stream, destination, self._observer)
+
+    async def _request(self, stream: Stream) -> SocksRequest:
+        buffer = Buffer()
+        dialogue = serve_socks(buffer, self._login.matches if self._login else None)
+        while True:
+            try:
+                step = next(dialogue)
+            except StopIteration as done:
+                # What came early is the destination's.
+                stream.unread(buffer.take(len(buffer)))
+                request: SocksRequest = done.value
+                return request
+            if not isinstance(step, Need):
+                await stream.send(step)
+            elif data := await stream.receive():
+                buffer.feed(data)
+            else:
+                buffer.end()
+
+    async def _say(self, stream: Stream, answer: bytes) -> None:
+        try:
+            await stream.send(answer)
+        except StreamError:
+            stream.abort()
+        await stream.close()
