@@ -34,7 +34,7 @@ class Effort:
     idle_tunnels: tuple[int, ...]
 
 
-FULL = Effort(seconds=2.0, warmup=0.3, stall_seconds=2.0, idle_tunnels=(1000, 5000))
+FULL = Effort(seconds=1.5, warmup=0.3, stall_seconds=2.0, idle_tunnels=(1000, 5000))
 QUICK = Effort(seconds=0.4, warmup=0.1, stall_seconds=0.8, idle_tunnels=(1000,))
 
 
