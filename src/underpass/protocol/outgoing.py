@@ -51,7 +51,7 @@ class Outgoing:
         return bool(self.control or self.windows or self.datagrams.waiting)
 
     def check_asked(self) -> None:
-        """Raise `RemoteProtocolError` where the other end asks for more than it takes answers to."""
+        """Raise `RemoteProtocolError` if the other end asks more than it takes answers to."""
         if len(self.control) >= MAX_CONTROL:
             raise RemoteProtocolError("asks for more than it takes answers to")
 

@@ -327,10 +327,7 @@ class Session:
         if self.state is _DRAINING:
             self._close_if_drained(now)
         records: list[bytes] = []
-        try:
-            self._maker.fill(records, carrier, limit, now)
-        except RemoteProtocolError as error:
-            self.abort(CloseCode.LIMIT, error.reason)
+        self._maker.fill(records, carrier, limit, now)
         return records
 
     # --- the clock

@@ -106,14 +106,16 @@ def test_what_does_not_fit_waits_for_the_next_record() -> None:
     assert stage.control(room=13) == ([Window(1, WINDOW)], True)
 
 
-def test_an_end_that_reads_no_answers_is_not_answered_without_bound() -> None:
+def test_an_end_that_reads_no_answers_may_not_ask_on() -> None:
     stage = Stage()
-    stage.outgoing.control.extend([encode_pong(1)] * MAX_CONTROL)
+    stage.outgoing.control.extend([encode_pong(1)] * (MAX_CONTROL - 1))
+    stage.outgoing.check_asked()
+    stage.outgoing.control.append(encode_pong(1))
+    with pytest.raises(RemoteProtocolError, match="takes answers"):
+        stage.outgoing.check_asked()
     frames, _ = stage.control()
     assert len(frames) == ROOM // 5
-    stage.outgoing.control.extend([encode_pong(1)] * (ROOM // 5 + 1))
-    with pytest.raises(RemoteProtocolError, match="takes answers"):
-        stage.control()
+    stage.outgoing.check_asked()
 
 
 def test_one_stream_alone_fills_a_record() -> None:
