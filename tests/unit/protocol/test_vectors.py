@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from tests.vectors.make import (
     CLIENT_STATIC,
+    FRAMES,
     HELLO,
     PLACE,
     REFUSAL,
@@ -23,11 +26,15 @@ from underpass.protocol.attach import (
     verify_attach,
     verify_attached,
 )
+from underpass.protocol.frame_codec import parse_frames
+from underpass.protocol.frames import Type
 from underpass.protocol.handshake import ServerHandshake, SessionKeys, Welcome
 from underpass.protocol.noise import public_key
+from underpass.protocol.record import Opener, RecordSplitter
 
 TEXT = PLACE.read_text(encoding="utf-8")
-OPENING: dict[str, Vector] = {vector["name"]: vector for vector in json.loads(TEXT)["opening"]}
+VECTORS: dict[str, list[Vector]] = json.loads(TEXT)
+OPENING: dict[str, Vector] = {vector["name"]: vector for vector in VECTORS["opening"]}
 
 
 def body_of(name: str) -> bytes:
@@ -85,3 +92,26 @@ def test_the_attach_and_its_answer_are_understood() -> None:
 
 def test_the_unknown_is_understood() -> None:
     assert parse_unknown(body_of("unknown")).hex() == OPENING["unknown"]["fields"]["session_id"]
+
+
+def test_each_type_of_frame_has_a_vector() -> None:
+    named = {vector["name"] for vector in VECTORS["frames"]}
+    assert named == {kind.name.lower() for kind in Type} - {"padding"}
+
+
+def test_the_frames_are_understood() -> None:
+    for vector, frame in zip(VECTORS["frames"], FRAMES, strict=True):
+        assert vector["name"] == type(frame).__name__.lower()
+        assert parse_frames(bytes.fromhex(vector["bytes"])) == [frame]
+        assert tuple(vector["fields"]) == frame._fields
+
+
+def test_the_records_are_understood() -> None:
+    opener = Opener(key_of(VECTORS["records"][0], "key"))
+    for vector in VECTORS["records"]:
+        ((seq, sealed),) = RecordSplitter().split(bytes.fromhex(vector["record"]))
+        assert seq == vector["seq"]
+        assert opener.open(seq, sealed).hex() == vector["frames"]
+        assert AESGCM(key_of(vector, "epoch_key")).decrypt(
+            bytes(4) + seq.to_bytes(8, "big"), bytes(sealed), None
+        ) == bytes.fromhex(vector["frames"])
