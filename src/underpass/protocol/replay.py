@@ -103,6 +103,10 @@ class SendLog:
         """
         return not self.bytes and not self.skips.firsts
 
+    def has_arrived(self, seq: int) -> bool:
+        """Whether everything that matters and has a number below `seq` has been acknowledged."""
+        return self._oldest >= seq or self.is_empty
+
     @property
     def has_room(self) -> bool:
         """Whether a record that is not data may be added."""

@@ -93,6 +93,8 @@ class Session:
         # Of the last time that all carriers were gone, until another one is proved to work: an
         # attach that nobody answers prolongs nothing.
         self._grace_ends: float | None = None
+        # The number that was next when the last stream had ended, once this end is to close.
+        self._drained_at: int | None = None
         self._overdue_check = now + OVERDUE_CHECK_SECONDS
         # When the timer was handled last, and when anything asked what there is to send.
         self._handled_at = now
@@ -397,7 +399,12 @@ class Session:
         self._happened(SessionInput.CLOSE_ASKED)
 
     def _close_if_drained(self, now: float) -> None:
-        if len(self.streams) or self.streams.outgoing.has_control or not self._sent.is_empty:
+        if len(self.streams) or self.streams.outgoing.has_control:
+            return
+        if self._drained_at is None:
+            self._drained_at = self._sent.next_seq
+        # What keepalive sends meanwhile must not put it off, over a long way for ever.
+        if not self._sent.has_arrived(self._drained_at):
             return
         self._happened(SessionInput.DRAINED)
         self._deadline = now + CLOSING_SECONDS
