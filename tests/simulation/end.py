@@ -48,6 +48,7 @@ class End:
         self.is_asleep = False
         self.closed: SessionClosed | None = None
         self._asleep: list[Callable[[], None]] = []
+        self._attached: set[int] = set()
         self._timer = 0
         # When the timer was handled, until something else happens.
         self._handled_at = NEVER
@@ -170,6 +171,9 @@ class End:
             if self.session.carriers != before:
                 raise SimulationError("a refused attach changed the carriers") from None
             raise
+        if attach.number in self._attached:
+            raise SimulationError(f"carrier {attach.number} was attached twice")
+        self._attached.add(attach.number)
         side.number = attach.number
         side.out.write([answer])
         self.use(side)

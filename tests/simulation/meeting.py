@@ -62,7 +62,7 @@ def meet(world: World, total: int) -> Meeting:
 def _draw_limits(world: World, total: int) -> Limits:
     rng = world.rng
     return Limits(
-        initial_window=max(rng.choice((64, 1000, 32 * 1024, 32 * 1024, 256 * 1024)), total // 500),
+        initial_window=max(rng.choice((64, 1000, 32 * 1024, 32 * 1024, 256 * 1024)), total // 100),
         streams=rng.choice((2, 5, 1024, 1024)),
         grace=rng.choice((60, 600, 600)),
         keepalive=rng.choice((1_000, 5_000, 30_000)),

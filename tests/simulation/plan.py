@@ -65,9 +65,11 @@ class Scale:
 
 def draw_scale(rng: random.Random) -> Scale:
     """Many small simulations, few large ones."""
-    streams = rng.choice((1, 1, 2, 3, 5, 8, 13, 20, 50, rng.randint(50, 200)))
-    most = rng.choice((0, 100, 2_000, 30_000, 300_000, 2_000_000))
-    return Scale(streams, min(most, 3_000_000 // streams), rng.choice((0.0, 1.0, 10.0, 60.0)))
+    streams = rng.choice((1, 1, 1, 2, 2, 3, 5, 8, 13, 20))
+    if rng.random() < 0.05:
+        streams = rng.randint(50, 200)
+    most = rng.choice((0, 100, 2_000, 30_000, 200_000, 1_000_000))
+    return Scale(streams, min(most, 1_000_000 // streams), rng.choice((0.0, 1.0, 10.0, 60.0)))
 
 
 def draw_streams(rng: random.Random, scale: Scale, *, datagrams: bool) -> list[StreamPlan]:
@@ -97,11 +99,11 @@ def _draw_side(rng: random.Random, scale: Scale) -> SidePlan:
     total = int(scale.stream_bytes * rng.random() ** 2)
     return SidePlan(
         total=total,
-        # At most some hundred writes a stream: one-byte writes only where there are few bytes.
-        chunk=max(rng.choice((1, 7, 100, 1500, 20_000, 65_521)), total // 200),
+        # At most a hundred writes a stream: one-byte writes only where there are few bytes.
+        chunk=max(rng.choice((1, 7, 100, 1500, 20_000, 65_521)), total // 100),
         write_pause=rng.choice((0.0, 0.0, 0.0, 0.01, 0.3)) * rng.random(),
         heeds_clogging=rng.random() < 0.8,
-        read_limit=max(rng.choice((1, 100, 4096, 65_536, 1 << 20)), total // 200),
+        read_limit=max(rng.choice((1, 100, 4096, 65_536, 1 << 20)), scale.stream_bytes // 100),
         read_pause=rng.choice((0.0, 0.0, 0.0, 0.01, 0.3)) * rng.random(),
         stall_at=int(total * rng.random()),
         stall_for=rng.choice((0.0, 0.0, 0.0, 1.0, 40.0)) * rng.random(),

@@ -71,6 +71,8 @@ class Simulation:
             self.client, self.server, rng.choice((1, 1, 2, 3, 4, 8)), self._total, meddling
         )
         self.may_expire = rng.random() < 0.15
+        self.was_closed = False
+        self._grace = meeting.grace
         self._plan = self._draw_faults(scale.seconds, meeting.grace)
         self._faults = Faults(self._plan, self._dialer)
 
@@ -162,8 +164,16 @@ class Simulation:
         for end in closing:
             self.world.note(f"{end.name} closes")
             end.serve(end.session.close)
-        if not self.world.run(self._both_closed, self.world.now + CLOSE_SECONDS):
+        # A CLOSE on a carrier that nobody knows to be dead yet leaves the other end to its grace.
+        until = self.world.now + CLOSE_SECONDS
+        if not self.world.run(lambda: all(end.closed for end in closing), until):
             raise SimulationError(f"not closed in {CLOSE_SECONDS:.0f} s\n{self.describe()}")
+        if any(end.closed and end.closed.code != CloseCode.DONE for end in closing):
+            raise SimulationError(f"not closed in order\n{self.describe()}")
+        self.was_closed = True
+        self.world.run(self._both_closed, until + 2 * self._grace)
+        if not self._both_closed():
+            raise SimulationError(f"one end does not close\n{self.describe()}")
 
     # --- what must hold at the end
 
@@ -181,7 +191,7 @@ class Simulation:
     def _check_codes(self) -> None:
         codes = {end.name: end.closed.code for end in self.ends if end.closed}
         allowed = {int(CloseCode.DONE)}
-        if self.may_expire or self._plan.leaving in ("close", "abort"):
+        if self.may_expire or self.was_closed or self._plan.leaving in ("close", "abort"):
             allowed.add(CloseCode.EXPIRED)
         if self._plan.leaving == "abort":
             allowed.add(CloseCode.SHUTDOWN)

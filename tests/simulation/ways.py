@@ -11,7 +11,7 @@ from typing import Protocol
 from tests.simulation.world import World
 
 # Pieces of one byte, before larger ones come again: enough for every place in a few records.
-BYTE_BY_BYTE = 150
+BYTE_BY_BYTE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ def draw_shape(world: World, total: int) -> Shape:
         latency=world.log_uniform(0.0005, 1.0),
         jitter=rng.choice((0.0, 0.01, 0.5)),
         rate=world.log_uniform(30_000, 20_000_000),
-        capacity=max(rng.choice((100, 300, 2000, 20_000, 65_536, 65_536, 1 << 20)), total // 300),
-        piece=max(rng.choice((50, 1460, 16_384, 1 << 20, 1 << 20)), total // 300),
-        splits=rng.choice((0.0, 0.0, 0.02)),
+        capacity=max(rng.choice((100, 300, 2000, 20_000, 65_536, 65_536, 1 << 20)), total // 100),
+        piece=max(rng.choice((50, 1460, 16_384, 1 << 20, 1 << 20)), total // 100),
+        splits=rng.choice((0.0, 0.0, 0.0, 0.005)),
         failing=rng.choice((0.0, 0.05, 0.3)),
         parallel=rng.choice((1, 2, 6)),
     )
