@@ -43,8 +43,10 @@ class World:
         """Let time pass until `is_over`, and return True, or until the time `until`."""
         while self.steps % LOOK_STEPS or not is_over():
             if not self._due or self._due[0][0] > until:
+                if is_over():
+                    break
                 self.now = until
-                return is_over()
+                return False
             self.now, _, action = heapq.heappop(self._due)
             self.steps += 1
             if self.steps > MAX_STEPS:
