@@ -6,8 +6,10 @@ BASE := .venv/.base
 READY := .venv/.ready
 CODE := src tests bench scripts examples
 SECONDS ?= 60
+SEEDS ?= 1000
+SIM_SECONDS ?= 3600
 
-.PHONY: setup demo test unit lint fmt types cov fuzz peers bench clean
+.PHONY: setup demo test unit lint fmt types cov fuzz peers bench protocol-docs clean
 
 setup: $(READY)
 
@@ -46,6 +48,10 @@ cov: setup
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.fuzz_http --seconds $(SECONDS)
 
+# Two sessions and the worst of networks: SEEDS of them over all processors, within SIM_SECONDS.
+sim: setup
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --seconds $(SIM_SECONDS)
+
 peers: setup
 	$(BIN)/python -m bench.peers install
 
@@ -53,6 +59,10 @@ peers: setup
 bench: setup
 	-$(BIN)/python -m bench.peers install
 	$(BIN)/python -m bench.run
+
+# The tables of states in docs/protocol.md, from the code.
+protocol-docs: $(BASE)
+	$(BIN)/python -m scripts.protocol_docs
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/bin bench/peers
