@@ -9,7 +9,7 @@ SECONDS ?= 60
 SEEDS ?= 1000
 SIM_SECONDS ?= 3600
 
-.PHONY: setup demo test unit lint fmt types cov fuzz peers bench protocol-docs clean
+.PHONY: setup demo test unit lint fmt types cov fuzz sim peers bench protocol-docs clean
 
 setup: $(READY)
 
