@@ -17,6 +17,7 @@ from underpass.announce import announce
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import AccessLog, logging_to
+from underpass.net.memory import keep_freed_memory
 from underpass.observe import Counter, Counters, Observer
 from underpass.options import ProxyOptions
 from underpass.proxy import Parts, Proxy
@@ -46,6 +47,7 @@ def run_proxy(load: Load, inheritance: WorkerInheritance | None = None) -> int:
     worker of several. Raises `ConfigurationError` where nothing was started.
     """
     options = within_file_limit(load())
+    keep_freed_memory()
     counters = Counters(inheritance.counters if inheritance else None)
     with logging_to(options.log, options.log_file, counters) as log:
         observer = Observer(counters, AccessLog(log, options.log))
