@@ -150,6 +150,7 @@ _DATA = int(Type.DATA)
 _DATA_HEAD_BYTES = DATA_HEAD.size
 # Below this a copy is cheaper than a view.
 VIEW_BYTES = 4096
+# Makes a named tuple without a Python call in between; for the frames that come most.
 _new = tuple.__new__
 
 
@@ -170,7 +171,6 @@ def parse_frames(record: bytes) -> list[Frame]:
                 if at > end or not 0 < size <= MAX_DATA_BYTES:
                     raise RemoteProtocolError("DATA is empty or crosses the end of its record")
                 data = record[start:at] if size < VIEW_BYTES else _payload(record, start, at)
-                # As `Data(…)`, without a Python call in between: most frames are these.
                 found.append(_new(Data, (stream, offset, data)))
             elif not kind:
                 # PADDING.
@@ -220,13 +220,13 @@ def _take_text(record: bytes, at: int, size: int) -> tuple[str, int]:
 def _parse_open(record: bytes, at: int) -> tuple[Open, int]:
     _, stream, kind, port, size = _OPEN.unpack_from(record, at)
     host, end = _take_name(record, at + _OPEN.size, size)
-    return Open(stream, kind, host, port), end
+    return _new(Open, (stream, kind, host, port)), end
 
 
 def _parse_opened(record: bytes, at: int) -> tuple[Opened, int]:
     _, stream, size = _OPENED.unpack_from(record, at)
     bound, end = _take_name(record, at + _OPENED.size, size)
-    return Opened(stream, bound), end
+    return _new(Opened, (stream, bound)), end
 
 
 def _parse_refused(record: bytes, at: int) -> tuple[Refused, int]:
@@ -237,7 +237,7 @@ def _parse_refused(record: bytes, at: int) -> tuple[Refused, int]:
 
 def _parse_fin(record: bytes, at: int) -> tuple[Fin, int]:
     _, stream, offset = _STREAM_OFFSET.unpack_from(record, at)
-    return Fin(stream, offset), at + _STREAM_OFFSET.size
+    return _new(Fin, (stream, offset)), at + _STREAM_OFFSET.size
 
 
 def _parse_reset(record: bytes, at: int) -> tuple[Reset, int]:
@@ -264,7 +264,7 @@ def _parse_ack(record: bytes, at: int) -> tuple[Ack, int]:
             raise RemoteProtocolError("the ranges of ACK do not rise")
         ranges.append((first, last))
         lowest = last + 2
-    return Ack(delay, next_seq, tuple(ranges)), at
+    return _new(Ack, (delay, next_seq, tuple(ranges))), at
 
 
 def _parse_skip(record: bytes, at: int) -> tuple[Skip, int]:

@@ -35,6 +35,10 @@ class Ranges:
     def add(self, first: int, last: int) -> list[tuple[int, int]]:
         """Add a range; return those parts of it that are new, in rising order."""
         firsts, lasts = self.firsts, self._lasts
+        if lasts and first == lasts[-1] + 1:
+            # As nearly always: the next number.
+            lasts[-1] = last
+            return [(first, last)]
         # The ranges that overlap or touch [first, last].
         start = bisect_left(lasts, first - 1)
         end = bisect_right(firsts, last + 1)

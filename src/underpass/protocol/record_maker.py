@@ -40,8 +40,7 @@ class RecordMaker:
     def fill(self, records: list[bytes], carrier: SessionCarrier, limit: int, now: float) -> None:
         """Append all records there are for `carrier`, while `limit` bytes last.
 
-        A first one that is due again may be longer. Raises `RemoteProtocolError` as
-        `Outgoing.fill_control`.
+        A first one that is due again may be longer.
         """
         record = self._only_chunk(carrier, limit, now)
         if record is not None:
@@ -59,12 +58,13 @@ class RecordMaker:
         way.
         """
         sent, outgoing = self._sent, self._outgoing
+        received = self._received
         if (
             not outgoing.scheduler.brisk
             or sent.due
             or not sent.has_data_room
             or sent.silent >= MAX_SILENT
-            or self._received.records
+            or (received.records and received.rides_along(now))
             or outgoing.control
             or outgoing.windows
             or outgoing.datagrams.waiting
@@ -88,8 +88,7 @@ class RecordMaker:
     ) -> bytes | None:
         """Return the next record for `carrier`, None when there is none or `limit` is too small.
 
-        A record that is due again may be longer than `limit` if it `is_first`. Raises
-        `RemoteProtocolError` as `Outgoing.fill_control`.
+        A record that is due again may be longer than `limit` if it `is_first`.
         """
         sent, outgoing = self._sent, self._outgoing
         if sent.due:
@@ -137,7 +136,7 @@ class RecordMaker:
             parts.append(encode_ping(0, 0))
             room -= _PING_BYTES
             elicits = True
-        if self._received.records:
+        if self._received.rides_along(now):
             # Half of a small record: the rest of many ranges follows in the next.
             parts.append(encode_ack(self._received.acknowledge(now, room // 2)))
             room -= len(parts[-1])

@@ -31,6 +31,11 @@ MAX_AHEAD = 2 * MAX_NUMBERS
 ACK_SECONDS = 0.025
 ACK_RECORDS = 128
 ACK_BYTES = 256 * 1024
+# An ACK rides along in a record that is made anyway, but not again so soon unless for so many: at
+# full speed one in each record would cost both ends more than the records do. Far below where the
+# sender of records that elicit nothing begins to ask (`MAX_SILENT`).
+RIDE_SECONDS = 0.001
+RIDE_RECORDS = 32
 
 # The size of an ACK: its fixed part, and each of its ranges.
 ACK_HEAD_BYTES = 12
@@ -239,7 +244,7 @@ class SendLog:
 class ReceiveLog:
     """Which numbers have come. `next_seq`: every lower one has."""
 
-    __slots__ = ("_ahead", "_bytes", "_newest_at", "ack_at", "next_seq", "records")
+    __slots__ = ("_ahead", "_bytes", "_newest_at", "_ride_at", "ack_at", "next_seq", "records")
 
     def __init__(self) -> None:
         self.next_seq = 0
@@ -250,6 +255,8 @@ class ReceiveLog:
         # When an ACK is due at the latest; None while nothing elicits one.
         self.ack_at: float | None = None
         self._newest_at = 0.0
+        # From when on another ACK may ride along.
+        self._ride_at = 0.0
 
     @property
     def gaps(self) -> int:
@@ -282,6 +289,12 @@ class ReceiveLog:
         while self._ahead.first == self.next_seq:
             self.next_seq = self._ahead.pop_first()[1] + 1
 
+    def rides_along(self, now: float) -> bool:
+        """Whether a record that is made anyway is to hold an ACK."""
+        if self.records >= RIDE_RECORDS:
+            return True
+        return self.ack_at is not None and (now >= self._ride_at or now >= self.ack_at)
+
     def elicited(self, now: float) -> None:
         """What has come is to be acknowledged soon, or at once when it is much."""
         if self.records >= ACK_RECORDS or self._bytes >= ACK_BYTES:
@@ -299,6 +312,7 @@ class ReceiveLog:
         self.records = 0
         self._bytes = 0
         self.ack_at = None
+        self._ride_at = now + RIDE_SECONDS
         most = max(0, min(MAX_ACK_RANGES, (room - ACK_HEAD_BYTES) // ACK_RANGE_BYTES))
         ranges = tuple(islice(self._ahead, most)) if self._ahead.firsts else ()
         delay = min(round((now - self._newest_at) / DELAY_UNIT), MAX_DELAY_UNITS)
