@@ -14,7 +14,8 @@ A rule allows or denies a host pattern and ports:
 How a decision is made:
 
 - **The most specific rule wins**: one address or name, before a longer prefix or suffix, before
-  ``*``; then fewer ports. Of equals, deny wins.
+  ``*``; then fewer ports. Of equals, and of a suffix and a network, which can't be compared, deny
+  wins.
 - **Some addresses are denied by default**: those that are nobody's public server (loopback,
   private, link-local, multicast …), also where an IPv6 address hides such an IPv4, and port 25.
   A rule of the same or greater weight opens them. A pattern of names never does: whoever runs the
@@ -116,6 +117,11 @@ class Rule:
         if self.pattern.startswith("*."):
             return (1, len(self.pattern), ports)
         return (2, 128, ports)
+
+    @property
+    def names_hosts(self) -> bool:
+        """Whether the pattern is one of names, not of addresses."""
+        return _network(self.pattern) is None
 
     @property
     def is_open_pattern(self) -> bool:
@@ -273,8 +279,20 @@ def denied_by_default(ip: IPAddress) -> tuple[Rule, str] | None:
 
 
 def _winner(rules: Iterable[Rule]) -> Rule | None:
-    """The most specific rule; of equals a deny."""
-    return max(rules, key=lambda rule: (rule.weight, rule.effect is Effect.DENY), default=None)
+    """The most specific rule; of equals, and of those that can't be compared, a deny."""
+    matching = sorted(rules, key=lambda rule: rule.weight, reverse=True)
+    allows = [rule for rule in matching if rule.effect is Effect.ALLOW]
+    for rule in matching:
+        if rule.effect is Effect.DENY and not any(_beats(allow, rule) for allow in allows):
+            return rule
+    return allows[0] if allows else None
+
+
+def _beats(rule: Rule, other: Rule) -> bool:
+    """Whether `rule` is more specific: a suffix and a network can't be compared, so neither is."""
+    return rule.weight > other.weight and (
+        rule.weight[0] != other.weight[0] or rule.names_hosts == other.names_hosts
+    )
 
 
 @dataclass(frozen=True)
@@ -294,9 +312,7 @@ class Policy:
             if winner is None or winner.effect is Effect.ALLOW:
                 continue
             could_open = (
-                rule.effect is Effect.ALLOW
-                and _network(rule.pattern) is not None
-                and rule.weight > winner.weight
+                rule.effect is Effect.ALLOW and not rule.names_hosts and _beats(rule, winner)
                 for rule in rules
             )
             if not any(could_open):
@@ -352,7 +368,7 @@ def _opens(rule: Rule, denial: Rule, ip: IPAddress, address: Address) -> bool:
     """Whether the explicit allow `rule` outweighs the built-in `denial` of `ip`."""
     if rule.is_open_pattern:
         return False
-    if rule.covers_name(address.host) and _network(rule.pattern) is None:
+    if rule.covers_name(address.host) and rule.names_hosts:
         # A single name: whoever wrote the rule meant the host behind it, wherever it is.
         return True
     return rule.covers_ip(ip) and rule.weight[:2] >= denial.weight[:2]

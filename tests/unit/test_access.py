@@ -298,3 +298,34 @@ def test_the_order_of_rules_does_not_matter(
     shuffler.shuffle(shuffled)
     one = decide(rules, "a.example:443", str(PUBLIC))
     assert bool(one) is bool(decide(shuffled, "a.example:443", str(PUBLIC)))
+
+
+def layer(*texts: str) -> tuple[Rule, ...]:
+    """Rules such as ``deny *.example.com``."""
+    pairs = (text.split(" ") for text in texts)
+    return tuple(Rule.parse(Effect(effect), pattern) for effect, pattern in pairs)
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed"),
+    [
+        # Neither a suffix nor a network says anything of the other: a deny holds.
+        (("allow 10.0.0.0/8", "deny *.x.internal"), False),
+        (("deny 10.0.0.0/8", "allow *.x.internal"), False),
+        (("allow 10.0.0.0/8:443", "deny *.x.internal"), False),
+        # A suffix that is more specific than the denied one opens it again, for what is allowed.
+        (("allow 10.0.0.0/8", "deny *.internal", "allow *.x.internal"), True),
+        # One address, or one name, is more specific than either.
+        (("allow 10.1.2.3", "deny *.x.internal"), True),
+        (("deny 10.0.0.0/8", "allow a.x.internal"), True),
+        (("allow 10.0.0.0/8", "deny a.x.internal"), False),
+        (("allow 10.0.0.0/8", "deny *"), True),
+    ],
+)
+def test_a_suffix_and_a_network_are_not_compared(rules: tuple[str, ...], allowed: bool) -> None:
+    address, ip = Address.of("a.x.internal", 443), ipaddress.ip_address("10.1.2.3")
+    policy = Policy(layer(*rules))
+    nobody = Principal("nobody")
+    assert policy.allows(nobody, address, ip).allowed is allowed
+    if allowed:
+        assert policy.allows_name(nobody, address).allowed
