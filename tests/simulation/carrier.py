@@ -45,10 +45,6 @@ class CarrierEnd:
         """A request with these has failed."""
         self._end.serve(lambda: self._end.session.lost(records, self._end.now))
 
-    def failed(self) -> None:
-        """Nothing can be sent over it."""
-        self.ended()
-
     def _forget(self) -> None:
         if self.number is not None:
             self._end.session.forget_partial(self.number)

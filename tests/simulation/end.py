@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.watch import Watch
 
 # Turns of events, records and answers at one moment, before it counts as running in circles.
-MAX_TURNS = 5000
+MAX_TURNS = 2000
 # No timer is early: a clock that is multiplied rounds.
 LATE = 1e-6
 NEVER = float("-inf")

@@ -185,6 +185,9 @@ class Simulation:
                 end.session.receive_data(carrier, b"\xff" * 100, end.now)
             if end.session.events():
                 raise SimulationError(f"something happened at the {end.name} after the end")
+            for stream in end.application.streams.values():
+                if not stream.is_over:
+                    raise SimulationError(f"{stream!r} was never told of the end")
         if not self.may_expire and self._plan.leaving != "abort":
             self._check_streams()
 

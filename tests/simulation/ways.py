@@ -69,9 +69,6 @@ class Sender(Protocol):
     def lost(self, records: list[bytes]) -> None:
         """These may not have arrived."""
 
-    def failed(self) -> None:
-        """Nothing can be sent any more."""
-
 
 class Way(Protocol):
     """One direction of a carrier."""

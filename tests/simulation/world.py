@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 # More than the longest of ten thousand seeds needs; beyond it the simulation runs in circles.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 300_000
 # Whether all is over is asked once in so many steps.
 LOOK_STEPS = 32
 
