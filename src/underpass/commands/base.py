@@ -1,0 +1,44 @@
+"""What all commands share: exit codes, how one is added to the parser, what several check."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from underpass.options import ProxyOptions
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    summary: str,
+    text: str = "",
+    epilog: str = "",
+) -> argparse.ArgumentParser:
+    """Add a command to the parser, and return its own parser."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=text or summary[:1].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def check_certificate(options: ProxyOptions) -> None:
+    """Read what only listeners need: a wrong file stops the start, or a reload, as a whole."""
+    if options.tls_cert is not None and options.tls_key is not None:
+        from underpass.net.tls import server_context  # noqa: PLC0415
+
+        server_context(options.tls_cert, options.tls_key)

@@ -1,0 +1,118 @@
+"""``underpass proxy``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underpass.commands.base import Commands, add_command, check_certificate
+
+if TYPE_CHECKING:
+    from underpass.options import ProxyOptions
+
+_PROXY = """\
+An HTTP proxy: CONNECT for anything, and plain requests forwarded. It prints
+"listening http://HOST:PORT" once it accepts, an access line for each request on standard
+error, and stops on SIGTERM or Ctrl-C after what is under way has ended (30 s; a second
+one ends it at once). SIGHUP reads the configuration and certificates again.
+
+Private, loopback and link-local addresses and port 25 are denied unless allowed.
+"""
+
+_PROXY_EPILOG = """\
+ADDR is host:port, [v6]:port (port 0: any free one) or unix:PATH.
+RULE is a name, a suffix, an address or a network, with an optional port or range:
+  example.com  *.example.com:443  10.0.0.0/8  127.0.0.1:5432  [::1]:8000-8100
+The most specific rule wins.
+
+Every option can also stand in a file (--config) or in the environment (UNDERPASS_LISTEN,
+UNDERPASS_LIMITS_HEAD_TIMEOUT, ...); flags are strongest, then the environment.
+
+examples:
+  underpass proxy
+  underpass proxy --listen 127.0.0.1:3128 --allow 10.1.0.0/16:443 --metrics 127.0.0.1:9090
+  underpass user add alice && underpass proxy --listen 0.0.0.0:3128 --auth basic
+  curl -x http://127.0.0.1:8080 https://example.com/
+"""
+
+_LISTS = ("listen", "allow", "deny")
+# (option, metavar, help); the option's name is its key in the configuration.
+_PROXY_FLAGS = (
+    ("listen", "ADDR", "accept here; may be repeated (default 127.0.0.1:8080)"),
+    ("allow", "RULE", "let requests go there; may be repeated"),
+    ("deny", "RULE", "do not let requests go there; may be repeated"),
+    ("auth", "none|basic", "who may use it: anybody (loopback only), or users (default none)"),
+    ("state", "DIR", "where the users are kept (default ~/.local/state/underpass)"),
+    ("via", "URL", "go out through this proxy: http://, https:// or socks5://USER@HOST:PORT"),
+    ("via_password_file", "FILE", "its password; or set UNDERPASS_VIA_PASSWORD"),
+    ("tls_cert", "FILE", "speak TLS to clients: the certificate chain, PEM"),
+    ("tls_key", "FILE", "and its private key, PEM"),
+    ("workers", "N", "processes; 0 is one a CPU (default 1)"),
+    ("metrics", "ADDR", "serve Prometheus metrics here, at /metrics"),
+    ("log", "text|json", "lines for people or for machines (default text)"),
+    ("log_file", "FILE", "append them here (default: standard error)"),
+    ("identity", "NAME", "our name in Via and Proxy-Status (default underpass)"),
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "proxy", "run an HTTP proxy", _PROXY, _PROXY_EPILOG)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="read options from this TOML")
+    for key, metavar, text in _PROXY_FLAGS:
+        flag = "--" + key.replace("_", "-")
+        action = "append" if key in _LISTS else "store"
+        parser.add_argument(flag, dest=key, metavar=metavar, help=text, action=action)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
+    # Imported here and below: a command pays for what it needs alone.
+    from underpass.config import load_proxy_options  # noqa: PLC0415
+    from underpass.worker import inherit  # noqa: PLC0415
+
+    flags = {key: getattr(arguments, key) for key, _, _ in _PROXY_FLAGS}
+
+    def load() -> ProxyOptions:
+        options = load_proxy_options(arguments.config, os.environ, flags)
+        check_certificate(options)
+        return options
+
+    inheritance = inherit(os.environ)
+    if inheritance is None:
+        options = load()
+        if arguments.via and options.via and _holds_password(arguments.via):
+            print(
+                "underpass: the password in --via can be seen by every user of this machine; put "
+                "it in --via-password-file or in UNDERPASS_VIA_PASSWORD",
+                file=sys.stderr,
+            )
+        if options.auth == "basic":
+            _warn_without_users(options.state)
+        if options.processes > 1:
+            from underpass.supervisor import run_workers  # noqa: PLC0415
+
+            return run_workers(load, argv)
+    from underpass.app import run_proxy  # noqa: PLC0415
+
+    return run_proxy(load, inheritance)
+
+
+def _warn_without_users(state: Path) -> None:
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
+
+    if not SqliteUserStore(state).users():
+        print(
+            f"underpass: there are no users in {state}, so nobody is let in; add one with "
+            "`underpass user add NAME`, it may come in at once",
+            file=sys.stderr,
+        )
+
+
+def _holds_password(url: str) -> bool:
+    from underpass.options import Via  # noqa: PLC0415
+
+    return bool(Via.parse(url).password)
