@@ -115,9 +115,6 @@ class Outgoing:
         begun = len(parts)
         least = _DATA_HEAD_BYTES + (_LEAST_DATA if parts else 1)
         while room >= least and (stream := scheduler.next()) is not None:
-            if not stream.is_ready:
-                # It ended while it waited.
-                continue
             sent = 0
             if stream.pending and stream.sent < stream.send_limit:
                 alone = not (scheduler.brisk or scheduler.bulk)

@@ -40,6 +40,9 @@ _pack_nonce = struct.Struct("!4xQ").pack
 _pack_head = _HEAD.pack
 _unpack_head = _HEAD.unpack_from
 
+# Joining the pieces of a record costs all that came before: it is done once for so many.
+_MAX_PIECES = 64
+
 # Below this a copy is cheaper than a view.
 _VIEW_BYTES = 4096
 
@@ -128,18 +131,25 @@ class RecordSplitter:
     Holds at most one record that is not whole yet, and never makes room for a length declared.
     """
 
-    __slots__ = ("_partial",)
+    __slots__ = ("_held", "_pieces", "_wanted")
 
     def __init__(self) -> None:
-        self._partial = b""
+        # Of the record that is not whole: its pieces, their bytes, and how many it takes to go on.
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._wanted = 0
 
     def split(self, data: bytes) -> list[tuple[int, Payload]]:
         """Return the number and sealed content of each record that is whole with `data`.
 
         Raises `RemoteProtocolError` for a length out of bounds.
         """
-        if self._partial:
-            data = self._partial + data
+        if self._pieces:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held < self._wanted and len(self._pieces) < _MAX_PIECES:
+                return []
+            data = b"".join(self._pieces)
         at, size = 0, len(data)
         found: list[tuple[int, Payload]] = []
         last = size - HEAD_BYTES
@@ -150,19 +160,28 @@ class RecordSplitter:
                 raise RemoteProtocolError("a record's length is out of bounds")
             end = at + _LENGTH_BYTES + length
             if end > size:
-                break
+                self._keep(data[at:], end - at)
+                return found
             start = at + HEAD_BYTES
             if length < _VIEW_BYTES:
                 found.append((seq, data[start:end]))
             else:
                 found.append((seq, memoryview(data)[start:end]))
             at = end
-        self._partial = data[at:] if at < size else b""
+        if at < size:
+            self._keep(data[at:], HEAD_BYTES)
+        elif self._pieces:
+            self._pieces.clear()
         return found
+
+    def _keep(self, rest: bytes, wanted: int) -> None:
+        self._pieces = [rest]
+        self._held = len(rest)
+        self._wanted = wanted
 
     def forget(self) -> None:
         """Drop a record that is not whole: its rest will not come."""
-        self._partial = b""
+        self._pieces.clear()
 
 
 def record_seq(record: bytes) -> int:

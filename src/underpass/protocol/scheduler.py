@@ -44,7 +44,7 @@ class Scheduler:
     def next(self) -> MuxStream | None:
         """Remove and return the stream whose turn it is; `again` puts it back.
 
-        One that has ended while it waited is no longer `is_ready`.
+        One that has ended while it waited has nothing to send any more.
         """
         if not self.bulk:
             return self.brisk.popleft() if self.brisk else None

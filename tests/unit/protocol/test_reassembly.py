@@ -13,7 +13,7 @@ from underpass.errors import RemoteProtocolError
 from underpass.protocol.reassembly import MAX_SEGMENTS, Reassembly
 
 LIMIT = 1 << 20
-TEXT = random.Random(3).randbytes(200_000)
+TEXT = random.Random(3).randbytes(200_001)
 
 
 def put(received: Reassembly, *pieces: tuple[int, int], limit: int = LIMIT) -> None:
@@ -40,6 +40,15 @@ def test_bytes_in_order_are_read_in_any_pieces() -> None:
     assert received.read(4) == TEXT[:4]
     assert take(received, 7) == TEXT[4:5000]
     assert (received.end, received.size) == (5000, 0)
+
+
+def test_many_pieces_are_read_one_by_one() -> None:
+    received = Reassembly()
+    put(received, *((n * 2000, n * 2000 + 2000) for n in range(100)))
+    assert [len(received.read(2000)) for _ in range(100)] == [2000] * 100
+    assert received.read(2000) == b""
+    put(received, *((n * 2000, n * 2000 + 2000) for n in range(100)), (200_000, 200_001))
+    assert received.size == len(TEXT[200_000:200_001])
 
 
 def test_bytes_wait_for_those_before_them() -> None:

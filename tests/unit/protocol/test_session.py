@@ -582,6 +582,19 @@ def test_after_the_grace_time_it_ends_and_its_streams_are_reset() -> None:
         assert end.data_to_send(0, 1 << 16, pair.now) == []
 
 
+def test_an_attach_that_nobody_answers_prolongs_no_grace_time() -> None:
+    pair = Pair(grace=60)
+    pair.drop(0)
+    end = pair.now + 60
+    for _ in range(3):
+        pair.now += 15
+        number, _ = pair.client.attach(NONCE, pair.now)
+        pair.client.remove_carrier(number, pair.now)
+        assert pair.client.next_timer() == end
+    pair.client.handle_timer(end)
+    assert pair.client.state is SessionState.CLOSED
+
+
 def test_a_carrier_that_is_removed_twice_is_gone_once() -> None:
     pair = Pair()
     pair.client.remove_carrier(0, pair.now)

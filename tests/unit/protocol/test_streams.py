@@ -307,6 +307,34 @@ def test_no_more_is_sent_than_the_credit_and_reading_gives_more() -> None:
     assert got == data
 
 
+def test_a_fin_waits_for_the_credit_of_the_bytes_before_it() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.client.streams.send(stream, bytes(3 * WINDOW))
+    pair.pump()
+    pair.client.streams.finish(stream)
+    got = 0
+    while data := pair.server.streams.read(stream, 1 << 20, pair.now):
+        got += len(data)
+        pair.pump()
+    assert (got, data) == (3 * WINDOW, b"")
+
+
+def test_a_stream_is_quiet_while_there_is_nothing_to_read_and_no_end() -> None:
+    pair = Pair()
+    stream = pair.open()
+    assert pair.server.streams.is_quiet(stream)
+    pair.client.streams.send(stream, b"x")
+    pair.pump()
+    assert not pair.server.streams.is_quiet(stream)
+    read_all(pair.server, stream)
+    assert pair.server.streams.is_quiet(stream)
+    pair.client.streams.finish(stream)
+    pair.pump()
+    assert not pair.server.streams.is_quiet(stream)
+    assert not pair.server.streams.is_quiet(99)
+
+
 def test_a_stalled_reader_stops_nobody_else() -> None:
     pair = Pair()
     stalled, other = pair.open(), pair.open()
