@@ -95,6 +95,9 @@ class Carrier(abc.ABC):
 RunCarrier: TypeAlias = Callable[[Feed], Awaitable[None]]
 """Moves bytes between a feed and one carrier until that ends, with `CarrierError`."""
 
+Carry: TypeAlias = Callable[[RunCarrier], Awaitable[CarrierError]]
+"""Runs a carrier's half on its session for as long as it lasts; returns why it ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -105,7 +108,7 @@ class Admission:
     """
 
     answer: bytes
-    carry: Callable[[RunCarrier], Awaitable[CarrierError]] | None = None
+    carry: Carry | None = None
 
 
 Door: TypeAlias = Callable[[bytes], Awaitable[Admission | None]]

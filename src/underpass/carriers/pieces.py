@@ -21,12 +21,15 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class PieceReader:
-    """Takes pieces in any order, each perhaps several times, and gives their bytes in order."""
+    """Takes pieces in any order, each perhaps several times, and gives their bytes in order.
+
+    `first` is the number of the first; `next` that of the lowest that has not come.
+    """
 
     __slots__ = ("_early", "_early_bytes", "next")
 
-    def __init__(self) -> None:
-        self.next = 0
+    def __init__(self, first: int = 0) -> None:
+        self.next = first
         self._early: dict[int, bytes] = {}
         self._early_bytes = 0
 

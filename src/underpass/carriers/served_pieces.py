@@ -1,69 +1,184 @@
-"""`ServedPieces`: the server's half of `stream`, `poll` and `get`, one carrier."""
+"""`ServedPieces`: the server's half of one `stream`, `poll` or `get` carrier (docs/carriers.md).
+
+What goes down is cut into numbered answers, given in the order of their numbers: the request for
+the lowest waits for something to come, the others for their turn. An answer once given is kept, so
+that a request that comes again, from a client that saw no answer or from a box that repeats, gets
+the same. One whose time is over before its turn gets an empty answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.pieces import PieceReader
+from underpass.carriers.pieces import MAX_EARLY, PieceReader
+from underpass.errors import RemoteProtocolError
 from underpass.net.clock import TimeLimit
 
 # How long a request may wait here for something to come down, whatever it asks for.
 MAX_HOLD_SECONDS = 25.0
 
-# A carrier to which nobody has come for so long is left: the client's requests wait shorter.
-ABANDONED_SECONDS = 90.0
+# A carrier at which nobody has been for so long is left: between two requests of a client that
+# lives there is a round trip, and its retries.
+ABANDONED_SECONDS = 60.0
 
-# What one answer brings at first; doubled while answers are full, up to what passes most boxes.
-FIRST_ANSWER_BYTES = 64 * 1024
-LARGEST_ANSWER_BYTES = 1024 * 1024
+# What one answer brings unless the client asks for less or more.
+ANSWER_BYTES = 256 * 1024
 
-# What one chunk of a streamed response takes from the session at once.
+# What the kept answers hold together: the memory of one carrier. The oldest go first; a client that
+# asks for one of those has lost the carrier, and no byte, as its session sends them again.
+KEPT_BYTES = 16 * 1024 * 1024
+
+# What one chunk of a streamed answer takes from the session at once: more would wait on the way,
+# where nothing urgent can go before it.
 CHUNK_BYTES = 64 * 1024
 
 
-class ServedPieces:
-    """See the module. Requests call `up`, `down` and `streamed`; `run` is the carrier's half."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for: seconds to wait at most, and bytes at most."""
 
-    def __init__(self) -> None:
+    hold: float = MAX_HOLD_SECONDS
+    size: int = ANSWER_BYTES
+
+
+class ServedPieces:
+    """See the module. Requests call the rest; `run` is the carrier's half that a door carries.
+
+    `first` is the number of the first piece each way.
+    """
+
+    def __init__(self, first: int = 0) -> None:
         self._feed: Feed | None = None
-        self._reader = PieceReader()
-        self._answers: dict[int, bytes] = {}
-        self._next = 0
-        self._turn = asyncio.Condition()
-        self._size = FIRST_ANSWER_BYTES
-        self._seen = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._reader = PieceReader(first)
+        self._answers: dict[int, list[bytes]] = {}
+        self._kept_bytes = 0
+        # The lowest number without an answer; the event is set, and another made, when it grows.
+        self._next = first
+        self._advanced = asyncio.Event()
+        self._is_streamed = False
+        self._here = 0
+        self._seen_at = 0.0
         self._ended: asyncio.Future[CarrierError] = asyncio.get_running_loop().create_future()
 
     async def run(self, feed: Feed) -> None:
-        """The carrier's half: lasts until the client or the session ends it, or nobody comes."""
+        """Last until the client or the session ends the carrier, or nobody comes any more."""
+        now = asyncio.get_running_loop().time
         self._feed = feed
+        self._seen_at = now()
+        self._begun.set()
         try:
-            while True:
-                self._seen.clear()
-                with TimeLimit(ABANDONED_SECONDS):
-                    await self._wait_seen()
-        except TimeoutError:
-            raise CarrierError("no request for a while") from None
+            while not self._ended.done():
+                left = ABANDONED_SECONDS
+                if not self._here:
+                    left = self._seen_at + ABANDONED_SECONDS - now()
+                if left <= 0:
+                    raise CarrierError("no request for a while")
+                await asyncio.wait((self._ended,), timeout=left)
+            raise self._ended.result()
         finally:
-            self._feed = None
             self.end("the carrier has ended")
 
-    async def _wait_seen(self) -> None:
-        seen = asyncio.ensure_future(self._seen.wait())  # noqa: TID251 - awaited or cancelled here
-        try:
-            await asyncio.wait((seen, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            seen.cancel()
-        if self._ended.done():
-            raise self._ended.result()
-
     def end(self, reason: str) -> None:
-        """End the carrier: the client has said so."""
+        """End the carrier, as when the client has said so; who waits here is let go."""
         if not self._ended.done():
             self._ended.set_result(CarrierError(reason))
+            self._begun.set()
+            self._advanced.set()
+
+    async def up(self, number: int, piece: bytes) -> None:
+        """Take in a piece; one that came before changes nothing. Raises `CarrierError`."""
+        with self._request():
+            feed = await self._living_feed()
+            try:
+                for ready in self._reader.insert(number, piece):
+                    if ready:
+                        feed.receive(ready)
+            except RemoteProtocolError as error:
+                self.end(error.reason)
+                raise CarrierError(error.reason) from error
+
+    async def down(self, number: int, wish: Wish) -> list[bytes]:
+        """Return the answer with this number, in parts. Raises `CarrierError` where none can be."""
+        with self._request():
+            feed = await self._living_feed()
+            if number not in self._answers and not 0 <= number - self._next < MAX_EARLY:
+                raise CarrierError("an answer that is not kept any more, or too far ahead")
+            try:
+                with TimeLimit(min(wish.hold, MAX_HOLD_SECONDS)):
+                    await self._fill(number, feed, wish.size)
+            except TimeoutError:
+                self._keep(number, [])
+            except CarrierError as error:
+                # The last words of the session may be on their way in the answer before this.
+                self._keep(number, [])
+                self.end(error.reason)
+            return self._answers.get(number, [])
+
+    async def _fill(self, number: int, feed: Feed, size: int) -> None:
+        """Wait until there is an answer with this number."""
+        while number not in self._answers:
+            if self._ended.done():
+                raise self._ended.result()
+            if number > self._next:
+                await self._advanced.wait()
+            elif records := feed.take(size):
+                self._keep(number, records)
+            else:
+                await feed.output()
+
+    def _keep(self, number: int, records: list[bytes]) -> None:
+        if number in self._answers:
+            return
+        self._answers[number] = records
+        self._kept_bytes += sum(map(len, records))
+        while self._next in self._answers:
+            self._next += 1
+        for old in list(self._answers):
+            if old >= self._next - MAX_EARLY and self._kept_bytes <= KEPT_BYTES:
+                break
+            if old != number:
+                self._kept_bytes -= sum(map(len, self._answers.pop(old)))
+        advanced, self._advanced = self._advanced, asyncio.Event()
+        advanced.set()
 
     @property
-    def is_ended(self) -> bool:
-        """Whether nothing goes over this carrier any more."""
-        return self._ended.done()
+    def may_stream(self) -> bool:
+        """Whether all that comes down can still be asked for: it is given once."""
+        return not self._is_streamed and not self._ended.done()
+
+    async def streamed(self) -> AsyncGenerator[bytes, None]:
+        """Give all that comes down, until one end ends it; the carrier ends with it."""
+        self._is_streamed = True
+        with self._request():
+            try:
+                feed = await self._living_feed()
+                while not self._ended.done():
+                    if records := feed.take(CHUNK_BYTES):
+                        yield b"".join(records)
+                    else:
+                        await feed.output()
+            except CarrierError:
+                # The session has ended, or has given this carrier up: so ends the answer.
+                return
+            finally:
+                self.end("the response down has ended")
+
+    @contextlib.contextmanager
+    def _request(self) -> Iterator[None]:
+        self._here += 1
+        try:
+            yield
+        finally:
+            self._here -= 1
+            self._seen_at = asyncio.get_running_loop().time()
+
+    async def _living_feed(self) -> Feed:
+        await self._begun.wait()
+        if self._feed is None or self._ended.done():
+            raise CarrierError("the carrier has ended")
+        return self._feed
