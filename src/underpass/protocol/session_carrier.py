@@ -95,19 +95,20 @@ class SessionCarrier:
         """When `check` may decide otherwise than now."""
         if self._probe_until is not None:
             return self._probe_until
-        ask_at = max(self.heard_at, self._asked_at) + self.interval
-        return min(self.heard_at + 2 * self.interval, ask_at)
+        return max(self.heard_at, self._asked_at) + self.interval
 
     def check(self, now: float) -> Verdict:
         """Decide, and when it is to be asked take note of that."""
         if self._probe_until is not None:
             return Verdict.DEAD if now >= self._probe_until else Verdict.FINE
-        if now >= self.heard_at + 2 * self.interval:
+        if now < self.next_check:
+            return Verdict.FINE
+        # Not by when it was heard: where the interval was lowered, or the clock stood still for a
+        # while, nobody has asked it yet.
+        if self._asked_at > self.heard_at:
             return Verdict.DEAD
-        if now >= max(self.heard_at, self._asked_at) + self.interval:
-            self._ask(now)
-            return Verdict.ASK
-        return Verdict.FINE
+        self._ask(now)
+        return Verdict.ASK
 
 
 class SessionCarriers:

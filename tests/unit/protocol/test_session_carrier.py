@@ -63,6 +63,14 @@ def test_it_is_asked_more_often_where_that_is_needed_but_not_without_bound() -> 
     assert (one.interval, one.pong_token) == (MIN_KEEPALIVE_SECONDS, 9)
 
 
+def test_one_that_is_silent_longer_than_a_lowered_interval_is_asked_first() -> None:
+    one = carrier()
+    one.lower_interval(5.0)
+    assert one.check(NOW + 20) is Verdict.ASK
+    assert one.check(NOW + 24.9) is Verdict.FINE
+    assert one.check(NOW + 25) is Verdict.DEAD
+
+
 def test_after_sleep_it_has_three_seconds() -> None:
     one = carrier()
     late = NOW + 1000
