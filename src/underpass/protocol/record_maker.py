@@ -26,7 +26,7 @@ _LARGEST_TOKEN = 0xFFFFFFFF
 class RecordMaker:
     """See the module. One end has one."""
 
-    __slots__ = ("_outgoing", "_received", "_sealer", "_sent", "_token")
+    __slots__ = ("_before_data", "_outgoing", "_received", "_sealer", "_sent", "_token")
 
     def __init__(
         self, sealer: Sealer, sent: SendLog, received: ReceiveLog, outgoing: Outgoing
@@ -36,6 +36,14 @@ class RecordMaker:
         self._received = received
         self._outgoing = outgoing
         self._token = 0
+        # What goes before data; each is filled and emptied in place, so that one look is enough.
+        self._before_data = (
+            sent.due,
+            sent.skips.firsts,
+            outgoing.control,
+            outgoing.windows,
+            outgoing.datagrams.waiting,
+        )
 
     def fill(self, records: list[bytes], carrier: SessionCarrier, limit: int, now: float) -> None:
         """Append all records there are for `carrier`, while `limit` bytes last.
@@ -61,14 +69,10 @@ class RecordMaker:
         received = self._received
         if (
             not outgoing.scheduler.brisk
-            or sent.due
+            or any(self._before_data)
             or not sent.has_data_room
             or sent.silent >= MAX_SILENT
             or (received.records and received.rides_along(now))
-            or outgoing.control
-            or outgoing.windows
-            or outgoing.datagrams.waiting
-            or sent.skips.firsts
             or carrier.ping_wanted
             or carrier.pong_token is not None
         ):

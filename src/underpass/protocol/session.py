@@ -29,7 +29,6 @@ from underpass.protocol.frames import (
     Frame,
     GoAway,
     Ping,
-    Pong,
     ResetCode,
     Skip,
 )
@@ -88,6 +87,7 @@ class Session:
             Sealer(keys.send), self._sent, self._received, self.streams.outgoing
         )
         self._carriers = SessionCarriers(terms.keepalive)
+        self._by_number = self._carriers.by_number
         # When the session ends by itself: detached, or while CLOSE is not acknowledged.
         self._deadline: float | None = None
         # Of the last time that all carriers were gone, until another one is proved to work: an
@@ -231,11 +231,12 @@ class Session:
 
     def receive_data(self, number: int, data: bytes, now: float) -> None:
         """Take in bytes of a carrier, in the order in which the other end gave them to it."""
-        carrier = self._carriers.by_number.get(number)
+        carrier = self._by_number.get(number)
         if carrier is None or self.state is _CLOSED:
             return
+        received, elicits = self._received, False
+        receive_record = self.streams.receive_record
         try:
-            received = self._received
             for seq, sealed in carrier.splitter.split(data):
                 if seq != received.next_seq and not received.is_new(seq):
                     received.repeat(now)
@@ -244,10 +245,19 @@ class Session:
                 received.add(seq, len(sealed), now)
                 if carrier.heard_at != now or not carrier.stands:
                     self._heard(carrier, now)
-                if not self._take_in(content, carrier, now):
+                try:
+                    if receive_record(content) or self._take_in(content, carrier, now):
+                        elicits = True
+                except RemoteProtocolError as error:
+                    # What opened was sealed by the other end: not a box, but that end is broken.
+                    self.abort(CloseCode.PROTOCOL, error.reason)
+                if self.state is _CLOSED:
                     return
         except RemoteProtocolError as error:
             self._lose_carrier(carrier, error.reason, now)
+        finally:
+            if elicits:
+                received.elicited(now)
 
     def _heard(self, carrier: SessionCarrier, now: float) -> None:
         carrier.heard(now)
@@ -257,37 +267,24 @@ class Session:
             self._events.append(CarrierStands(carrier.number))
 
     def _take_in(self, content: bytes, carrier: SessionCarrier, now: float) -> bool:
-        """Take in the frames of one record; return whether the session goes on."""
+        """Take in the frames of one record; return whether one elicits an acknowledgement."""
         elicits = False
-        streams = self.streams
-        try:
-            if streams.receive_record(content):
-                self._received.elicited(now)
-                return True
-            for frame in parse_frames(content):
-                kind = type(frame)
-                if kind in STREAM_FRAMES:
-                    streams.receive(frame)
-                    elicits = elicits or kind is not Datagram
-                    continue
-                elicits = self._receive_frame(frame, carrier, now) or elicits
-                if self.state is _CLOSED:
-                    return False
-        except RemoteProtocolError as error:
-            # What opened was sealed by the other end: not a box, but that end is broken.
-            self.abort(CloseCode.PROTOCOL, error.reason)
-            return False
-        if elicits:
-            self._received.elicited(now)
-        return True
+        for frame in parse_frames(content):
+            kind = type(frame)
+            if kind in STREAM_FRAMES:
+                self.streams.receive(frame)
+                elicits = elicits or kind is not Datagram
+                continue
+            elicits = self._receive_frame(frame, carrier, now) or elicits
+            if self.state is _CLOSED:
+                return False
+        return elicits
 
     def _receive_frame(self, frame: Frame, carrier: SessionCarrier, now: float) -> bool:
         """Take in a frame other than DATA; return whether it elicits an acknowledgement."""
         match frame:
             case Ack():
                 self._acknowledged(frame, now)
-                return False
-            case Pong():
                 return False
             case Ping(token, interval):
                 carrier.asked(token, interval)
@@ -300,6 +297,9 @@ class Session:
                 self._received.elicited(now)
                 farewell = encode_ack(self._received.acknowledge(now, LAST_ACK_BYTES))
                 self._end(frame.code, frame.reason, farewell)
+            case _:
+                # PONG: that it has come is all it says.
+                return False
         return True
 
     def _acknowledged(self, ack: Ack, now: float) -> None:
@@ -316,14 +316,14 @@ class Session:
     def data_to_send(self, number: int, limit: int, now: float) -> list[bytes]:
         """Return records for a carrier that has room for `limit` bytes, to be sent in order.
 
-        They are within `limit`, but for a first one that is sent again, as it can't be made anew, or
-        holds a long control frame: that may have `MAX_RECORD_BYTES`. Empty where there is nothing.
+        They are within `limit`, but for a first one that is sent again, as it can't be made anew,
+        or holds a long control frame: that may have `MAX_RECORD_BYTES`. Empty where there is none.
         """
         if self.state is _CLOSED:
             farewell, self._farewell = self._farewell, None
             return [farewell] if farewell is not None else []
         self._asked_at = now
-        carrier = self._carriers.by_number.get(number)
+        carrier = self._by_number.get(number)
         if carrier is None:
             return []
         if self.state is _DRAINING:

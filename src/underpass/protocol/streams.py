@@ -122,7 +122,7 @@ class Streams:
         if not data:
             return
         stream.write(data)
-        if not stream.is_ready and stream.sent < stream.send_limit:
+        if stream.sent < stream.send_limit:
             self.outgoing.scheduler.add(stream)
 
     def finish(self, stream_id: int) -> None:
