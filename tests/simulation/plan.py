@@ -72,18 +72,18 @@ def draw_scale(rng: random.Random) -> Scale:
     return Scale(streams, min(most, 1_000_000 // streams), rng.choice((0.0, 1.0, 10.0, 60.0)))
 
 
-def draw_streams(rng: random.Random, scale: Scale, *, datagrams: bool) -> list[StreamPlan]:
+def draw_streams(rng: random.Random, scale: Scale) -> list[StreamPlan]:
     """All streams of one simulation."""
-    return [_draw_stream(rng, index, scale, datagrams) for index in range(scale.streams)]
+    return [_draw_stream(rng, index, scale) for index in range(scale.streams)]
 
 
-def _draw_stream(rng: random.Random, index: int, scale: Scale, datagrams: bool) -> StreamPlan:
+def _draw_stream(rng: random.Random, index: int, scale: Scale) -> StreamPlan:
     refused = rng.random() < 0.1
     return StreamPlan(
         index=index,
         opener=rng.choice(ENDS),
         opens_at=rng.random() * scale.seconds,
-        kind=Kind.DATAGRAMS if datagrams and rng.random() < 0.15 else Kind.BYTES,
+        kind=Kind.DATAGRAMS if rng.random() < 0.15 else Kind.BYTES,
         host=f"{index}.{'x' * rng.choice((0, 5, 60, 240))}example",
         port=rng.randint(0, 65_535),
         is_early=rng.random() < 0.6,

@@ -10,7 +10,7 @@ from tests.simulation.dialer import Dialer
 from tests.simulation.end import End
 from tests.simulation.faults import FaultPlan, Faults
 from tests.simulation.meeting import Meeting, meet
-from tests.simulation.plan import draw_scale, draw_streams
+from tests.simulation.plan import StreamPlan, draw_scale, draw_streams
 from tests.simulation.watch import Watch
 from tests.simulation.world import SimulationError, World
 from underpass.errors import UnderpassError
@@ -52,9 +52,7 @@ class Outcome:
 class Simulation:
     """See the module."""
 
-    def __init__(
-        self, seed: int, trace: Callable[[str], None] | None = None, make: type[Session] = Session
-    ) -> None:
+    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.world = World(seed, trace)
         rng = self.world.rng
         self.seed = seed
@@ -64,8 +62,7 @@ class Simulation:
         self.client = End("client", self.world, rng.choice((1.0, 1.0, 0.8, 1.25)))
         self.server = End("server", self.world, rng.choice((1.0, 1.0, 0.8, 1.25)))
         self.ends = (self.client, self.server)
-        plans = draw_streams(rng, scale, datagrams=True)
-        self._staff(meeting, plans_of=lambda end: Application(end, plans), make=make)
+        self._staff(meeting, draw_streams(rng, scale))
         meddling = rng.choice((0.0, 0.1, 0.5))
         self._dialer = Dialer(
             self.client, self.server, rng.choice((1, 1, 2, 3, 4, 8)), self._total, meddling
@@ -76,17 +73,15 @@ class Simulation:
         self._plan = self._draw_faults(scale.seconds, meeting.grace)
         self._faults = Faults(self._plan, self._dialer)
 
-    def _staff(
-        self, meeting: Meeting, plans_of: Callable[[End], Application], make: type[Session]
-    ) -> None:
+    def _staff(self, meeting: Meeting, plans: list[StreamPlan]) -> None:
         """Give each end its session and its application."""
         for end, keys, terms in (
             (self.client, meeting.client_keys, meeting.client_terms),
             (self.server, meeting.server_keys, meeting.server_terms),
         ):
-            end.session = make(keys, terms, end.now, is_client=end is self.client)
+            end.session = Session(keys, terms, end.now, is_client=end is self.client)
             end.watch = Watch(end, keys.send)
-            end.application = plans_of(end)
+            end.application = Application(end, plans)
         self.client.application.other = self.server.application
         self.server.application.other = self.client.application
 
@@ -228,8 +223,6 @@ class Simulation:
         return "\n".join(lines)
 
 
-def simulate(
-    seed: int, trace: Callable[[str], None] | None = None, make: type[Session] = Session
-) -> Outcome:
-    """Run the simulation of `seed`, with both sessions of the class `make`."""
-    return Simulation(seed, trace, make).run()
+def simulate(seed: int, trace: Callable[[str], None] | None = None) -> Outcome:
+    """Run the simulation of `seed`; `trace` takes the lines of its story."""
+    return Simulation(seed, trace).run()
