@@ -1,0 +1,104 @@
+"""The two sides of a middlebox, with their lines, and bytes passed between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from underpass.errors import StreamError, StreamReset
+from underpass.net.stream import Stream
+from underpass.testing.middlebox.line import DelayedSender, Line
+from underpass.testing.middlebox.state import Record
+
+READ_BYTES = 64 * 1024
+# A stream that is to be reset is so within these bytes.
+LONGEST_FUSE = 256 * 1024
+
+
+class Side:
+    """A stream of the box, and the line that leads to its other end."""
+
+    def __init__(
+        self, stream: Stream, line: Line, record: Record, tasks: asyncio.TaskGroup
+    ) -> None:
+        self.stream = stream
+        self._record = record
+        self._tasks = tasks
+        self._sender = DelayedSender(line, stream)
+        self._running = tasks.create_task(self._run())
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def over(cls, stream: Stream, line: Line, record: Record) -> AsyncIterator[Side]:
+        """A side for the time of the block; what was sent has been delivered at its end."""
+        async with asyncio.TaskGroup() as tasks:
+            side = cls(stream, line, record, tasks)
+            try:
+                yield side
+                await side.flushed()
+            finally:
+                side._running.cancel()
+                stream.close_soon()
+
+    async def _run(self) -> None:
+        with contextlib.suppress(StreamError):
+            await self._sender.run()
+
+    async def send(self, data: bytes) -> None:
+        """Send over the line; the record sees it."""
+        self._record.saw(data)
+        await self._sender.send(data)
+
+    async def flushed(self) -> None:
+        """Return when all has been delivered, or nothing can be any more."""
+        flushed = self._tasks.create_task(self._sender.flushed())
+        await asyncio.wait((flushed, self._running), return_when=asyncio.FIRST_COMPLETED)
+        flushed.cancel()
+
+    def later(self, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
+        """Do something later, if the side still stands then."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            await call()
+
+        self._tasks.create_task(wait())
+
+
+class Fuse:
+    """Whether and when the streams of one conversation are reset."""
+
+    def __init__(self, source: random.Random, chance: float) -> None:
+        burns = chance and source.random() < chance
+        self._left = source.randrange(1, LONGEST_FUSE) if burns else None
+
+    def burn(self, data: bytes, *streams: Stream) -> bytes:
+        """Return `data`, or reset the streams and raise `StreamReset` when its time has come."""
+        if self._left is None:
+            return data
+        self._left -= len(data)
+        if self._left > 0:
+            return data
+        for stream in streams:
+            stream.abort()
+        raise StreamReset("reset by the middlebox")
+
+
+async def pump(one: Side, other: Side, fuse: Fuse) -> None:
+    """Pass bytes both ways until both directions have ended, or one is reset."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_pass(one, other, fuse))
+            tasks.create_task(_pass(other, one, fuse))
+    except* StreamError:
+        one.stream.abort()
+        other.stream.abort()
+
+
+async def _pass(source: Side, sink: Side, fuse: Fuse) -> None:
+    while data := await source.stream.receive(READ_BYTES):
+        await sink.send(fuse.burn(data, source.stream, sink.stream))
+    await sink.flushed()
+    await sink.stream.send_eof()

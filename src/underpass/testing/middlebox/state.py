@@ -1,0 +1,60 @@
+"""What all conversations of one middlebox share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from underpass.address import Address
+from underpass.net.stream import Stream
+from underpass.protocol.http.head import RequestHead
+from underpass.testing.middlebox.behaviour import Behaviour
+from underpass.testing.middlebox.line import Line
+from underpass.testing.middlebox.login import LoginDesk
+
+Dial = Callable[[Address], Awaitable[Stream]]
+
+# What is remembered of the traffic, for a test to look through.
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+
+@dataclass
+class Record:
+    """What a middlebox has seen: heads of requests, and every byte in the clear, within a bound."""
+
+    heads: list[RequestHead] = field(default_factory=list)
+    seen: bytearray = field(default_factory=bytearray)
+    refused: int = 0
+    resets: int = 0
+
+    def saw(self, data: bytes) -> None:
+        """Keep what went through."""
+        if len(self.seen) + len(data) <= MAX_RECORD_BYTES:
+            self.seen += data
+
+
+class BoxState:
+    """See the module. `behaviour` may be replaced while the box runs: the next request sees it."""
+
+    def __init__(self, behaviour: Behaviour, dial: Dial, seed: int) -> None:
+        self.behaviour = behaviour
+        self.dial = dial
+        self.random = random.Random(seed)
+        self.record = Record()
+        self.cache: dict[bytes, bytes] = {}
+        self.login = LoginDesk(self.random)
+        self.up = Line(behaviour.delay, behaviour.rate)
+        self.down = Line(behaviour.delay, behaviour.rate)
+        self._turn = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One request's turn, where the box serves one at a time."""
+        if not self.behaviour.one_at_a_time:
+            yield
+            return
+        async with self._turn:
+            yield
