@@ -218,6 +218,19 @@ def test_every_second_byte_of_a_stream() -> None:
     assert memory.peak < 10 * MAX_SEGMENTS * 16 + MIB
 
 
+def test_every_second_byte_of_every_stream() -> None:
+    dialogue = Dialogue()
+    frames = (
+        encode_data(stream, 2 * n + 1, b"x")
+        for stream in range(1, 2 * STREAMS, 2)
+        for n in range(MAX_SEGMENTS)
+    )
+    with measured() as memory:
+        flood(dialogue, frames)
+    assert dialogue.session.state is SessionState.CLOSED
+    assert memory.peak < 16 * MIB
+
+
 def test_every_second_byte_costs_no_square() -> None:
     def run(count: int) -> None:
         dialogue = Dialogue()

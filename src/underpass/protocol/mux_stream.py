@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frames import Kind, Payload
-from underpass.protocol.reassembly import Reassembly
+from underpass.protocol.reassembly import Pieces, Reassembly
 from underpass.protocol.stream_state import (
     FINISHED,
     NOT_ACCEPTED,
@@ -51,7 +51,13 @@ class MuxStream:
         "window_due",
     )
 
-    def __init__(self, stream_id: int, send_limit: int, receive_limit: int) -> None:
+    def __init__(
+        self,
+        stream_id: int,
+        send_limit: int,
+        receive_limit: int,
+        pieces: Pieces | None = None,
+    ) -> None:
         self.id = stream_id
         self.kind = Kind.BYTES
         self.state = StreamState.IDLE
@@ -71,7 +77,7 @@ class MuxStream:
         self.is_ready = False
         self.burst = 0
         # Receiving.
-        self.received: Reassembly = Reassembly()
+        self.received = Reassembly(pieces if pieces is not None else Pieces())
         self.window = ReceiveWindow(receive_limit)
         self.window_due = False
         self.fin_at: int | None = None

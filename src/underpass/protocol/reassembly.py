@@ -14,6 +14,8 @@ from underpass.protocol.frames import Payload
 
 # As many as records can be missing: an honest sender leaves no more gaps.
 MAX_SEGMENTS = 8192
+# In all streams of a session together: they cost some 10 MB. Those without a gap between are one.
+MAX_SESSION_SEGMENTS = 65_536
 
 # Waiting pieces shorter than this are joined, into pieces of up to this many bytes: an object costs
 # some 50 bytes whatever it holds.
@@ -25,17 +27,27 @@ _UNJOINED = 32
 _READ_AT_ONCE = 64
 
 
+class Pieces:
+    """How many pieces wait out of order in all streams of a session."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Reassembly:
     """The receiving half of one stream's bytes. `end` is the offset up to which all has come."""
 
-    __slots__ = ("_ahead", "_ahead_bytes", "_chunks", "_head", "end", "size")
+    __slots__ = ("_ahead", "_ahead_bytes", "_all", "_chunks", "_head", "end", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: Pieces) -> None:
+        self._all = pieces
         self._chunks: list[Payload | bytearray] = []
         # Chunks before this index have been read.
         self._head = 0
         # Offset and bytes of pieces after a gap, by offset; None until there is one.
-        self._ahead: list[tuple[int, Payload]] | None = None
+        self._ahead: list[tuple[int, bytes]] | None = None
         self._ahead_bytes = 0
         self.end = 0
         # Bytes in order that wait to be read.
@@ -116,7 +128,9 @@ class Reassembly:
         """Drop all that waits."""
         self._chunks.clear()
         self._head = 0
-        self._ahead = None
+        if self._ahead is not None:
+            self._all.count -= len(self._ahead)
+            self._ahead = None
         self._ahead_bytes = 0
         self.size = 0
 
@@ -148,7 +162,16 @@ class Reassembly:
             raise RemoteProtocolError("too much of a stream is out of order")
         # A copy, so that a piece that waits long holds no record alive.
         piece = bytes(data)
-        ahead.insert(bisect_left(ahead, offset, key=_offset), (offset, piece))
+        at = bisect_left(ahead, offset, key=_offset)
+        if at:
+            start, before = ahead[at - 1]
+            if start + len(before) == offset and len(before) + len(piece) <= _JOINED:
+                ahead[at - 1] = (start, before + piece)
+                return
+        self._all.count += 1
+        if self._all.count > MAX_SESSION_SEGMENTS:
+            raise RemoteProtocolError("too much of a session is out of order")
+        ahead.insert(at, (offset, piece))
 
     def _close_gaps(self) -> None:
         ahead = self._ahead or []
@@ -160,9 +183,10 @@ class Reassembly:
             self._append(data[self.end - offset :])
             count += 1
         del ahead[:count]
+        self._all.count -= count
         if not ahead:
             self._ahead = None
 
 
-def _offset(segment: tuple[int, Payload]) -> int:
+def _offset(segment: tuple[int, bytes]) -> int:
     return segment[0]

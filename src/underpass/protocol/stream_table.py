@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.mux_stream import MuxStream
 from underpass.protocol.ranges import Ranges
+from underpass.protocol.reassembly import Pieces
 from underpass.protocol.window import Pool
 
 MAX_STREAM_ID = (1 << 32) - 1
@@ -31,6 +32,7 @@ class StreamTable:
         "_other",
         "_own",
         "_parity",
+        "_pieces",
         "_seen",
         "by_id",
         "ours",
@@ -47,6 +49,7 @@ class StreamTable:
         self._next_id = 1 if is_client else 2
         # Ids of the other end that have been seen, halved: mostly one range.
         self._seen = Ranges()
+        self._pieces = Pieces()
         self.pool = pool
         # How many are open that we, and that the other end asked for.
         self.ours = 0
@@ -124,7 +127,9 @@ class StreamTable:
         return self._add(stream_id)
 
     def _add(self, stream_id: int) -> MuxStream:
-        stream = MuxStream(stream_id, self._other.initial_window, self._own.initial_window)
+        stream = MuxStream(
+            stream_id, self._other.initial_window, self._own.initial_window, self._pieces
+        )
         self.by_id[stream_id] = stream
         return stream
 

@@ -20,7 +20,7 @@ from underpass.protocol import (
     stream_table,
     window,
 )
-from underpass.protocol.reassembly import MAX_SEGMENTS
+from underpass.protocol.reassembly import MAX_SEGMENTS, MAX_SESSION_SEGMENTS
 from underpass.protocol.session_terms import SessionTerms
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ LIMITS: dict[str, list[float]] = {
     "streams": [TERMS.own.streams],
     "ids of streams left out": [stream_table.MAX_ID_GAPS],
     "initial window; pool": [TERMS.own.initial_window / KIB, TERMS.pool / MIB],
-    "segments out of order in a stream": [MAX_SEGMENTS],
+    "segments out of order in a stream; in a session": [MAX_SEGMENTS, MAX_SESSION_SEGMENTS],
     "carriers of a session": [session_carrier.MAX_CARRIERS],
     "datagram": [
         frames.MAX_DATAGRAM_BYTES,
