@@ -53,6 +53,8 @@ _HELP = {
     Counter.ACCEPT_PAUSES: "Times that accepting paused for want of file descriptors.",
     Counter.RELOADS: "Configurations taken over while running.",
     Counter.RELOAD_FAILURES: "Configurations refused while running.",
+    Counter.SESSIONS_OPEN: "Sessions of tunnels that are held, with or without a carrier.",
+    Counter.SESSIONS_BEGUN: "Sessions of tunnels that have begun.",
 }
 
 _HISTOGRAM_HELP = {

@@ -67,9 +67,11 @@ class Counter(enum.IntEnum):
     ACCEPT_PAUSES = 14
     RELOADS = 15
     RELOAD_FAILURES = 16
+    SESSIONS_OPEN = 17
+    SESSIONS_BEGUN = 18
 
 
-GAUGES = frozenset({Counter.CONNECTIONS_OPEN, Counter.TUNNELS_OPEN})
+GAUGES = frozenset({Counter.CONNECTIONS_OPEN, Counter.TUNNELS_OPEN, Counter.SESSIONS_OPEN})
 """The counters that also go down. They end with the process, so a restart sets them to 0."""
 
 

@@ -17,7 +17,9 @@ from typing import Protocol
 
 from underpass.access import Effect, Rule
 from underpass.errors import ConfigurationError, UserError
+from underpass.server.enrolment import CodeFault, CodeTerms, add_code, enrol
 from underpass.server.passwords import PasswordHash
+from underpass.server.user_schema import prepare
 
 FILE = "users.sqlite3"
 
@@ -29,28 +31,25 @@ TOKEN_BYTES = 32
 # How long one process waits for another's change to the file.
 BUSY_SECONDS = 5.0
 
-_SCHEMA_VERSION = 1
-# IF NOT EXISTS: another process may be the first.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS users (
-    name TEXT PRIMARY KEY,
-    password TEXT,
-    rules TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE IF NOT EXISTS tokens (
-    digest BLOB PRIMARY KEY,
-    name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE
-) STRICT;
-"""
+_SELECT = "SELECT users.name, password, rules, sessions, streams FROM users"
+
+
+@dataclass(frozen=True, slots=True)
+class UserLimits:
+    """What one user may have at once through a tunnel server; 0 is what the server allows all."""
+
+    sessions: int = 0
+    streams: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user: a name, how the password is checked, and rules of their own."""
+    """One user: a name, how the password is checked, and rules and limits of their own."""
 
     name: str
     password: PasswordHash | None = field(default=None, repr=False)
     rules: tuple[Rule, ...] = ()
+    limits: UserLimits = UserLimits()
 
 
 class UserStore(Protocol):
@@ -61,6 +60,22 @@ class UserStore(Protocol):
 
     def user_of_token(self, token: str) -> User | None:
         """The user that this token was issued to."""
+
+    def version(self) -> object:
+        """Something that differs after every change, whichever process made it. Quick."""
+
+
+class KeyStore(Protocol):
+    """Where clients' keys are kept, by user. Calls fail and block as those of `UserStore`."""
+
+    def user_of_key(self, public_key: bytes) -> User | None:
+        """The user that has enrolled with this key."""
+
+    def enrol(self, digest: bytes, public_key: bytes, now: int) -> User | CodeFault:
+        """Give `public_key` to the user whom the code with this digest invites."""
+
+    def key_owners(self) -> dict[bytes, str]:
+        """All keys that are enrolled, with the names of their users."""
 
     def version(self) -> object:
         """Something that differs after every change, whichever process made it. Quick."""
@@ -97,13 +112,10 @@ class SqliteUserStore:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _prepare(self, database: sqlite3.Connection) -> None:
-        [version] = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            database.executescript(
-                f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version != _SCHEMA_VERSION:
-            raise UserError(f"{self._path}: made by another version of underpass")
+        try:
+            prepare(database)
+        except UserError as error:
+            raise UserError(f"{self._path}: {error}") from None
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -142,39 +154,36 @@ class SqliteUserStore:
     def user(self, name: str) -> User | None:
         """The user with this name. Raises `UserError` where the store can't be read."""
         with self._opened() as database:
-            query = "SELECT name, password, rules FROM users WHERE name = ?"
-            row = database.execute(query, (name,)).fetchone()
+            row = database.execute(f"{_SELECT} WHERE name = ?", (name,)).fetchone()
         return _user(row)
 
     def user_of_token(self, token: str) -> User | None:
         """The user that this token was issued to. Raises as `user` does."""
         with self._opened() as database:
-            query = (
-                "SELECT users.name, password, rules FROM users JOIN tokens USING (name)"
-                " WHERE digest = ?"
-            )
+            query = f"{_SELECT} JOIN tokens USING (name) WHERE digest = ?"
             row = database.execute(query, (_digest(token),)).fetchone()
         return _user(row)
 
     def users(self) -> list[User]:
         """All users by name."""
         with self._opened() as database:
-            query = "SELECT name, password, rules FROM users ORDER BY name"
-            rows = database.execute(query).fetchall()
+            rows = database.execute(f"{_SELECT} ORDER BY name").fetchall()
         return [user for row in rows if (user := _user(row)) is not None]
 
     def add(self, user: User) -> None:
         """Add a user. Raises `UserError` for a name that is taken or malformed."""
         check_name(user.name)
-        row = (user.name, str(user.password) if user.password else None, _rules_text(user.rules))
+        password = str(user.password) if user.password else None
+        limits = (user.limits.sessions, user.limits.streams)
+        row = (user.name, password, _rules_text(user.rules), *limits)
         with self._changing() as database:
             try:
-                database.execute("INSERT INTO users (name, password, rules) VALUES (?, ?, ?)", row)
+                database.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError:
                 raise UserError(f"there is a user {user.name} already") from None
 
     def remove(self, name: str) -> None:
-        """Remove a user and all of their tokens. Raises `UserError` for an unknown name."""
+        """Remove a user with all tokens, keys and codes. Raises `UserError` for an unknown name."""
         self._change(name, "DELETE FROM users WHERE name = :name", {})
 
     def set_password(self, name: str, password: PasswordHash) -> None:
@@ -186,6 +195,52 @@ class SqliteUserStore:
         """Replace the rules. Raises `UserError` for an unknown name."""
         statement = "UPDATE users SET rules = :rules WHERE name = :name"
         self._change(name, statement, {"rules": _rules_text(rules)})
+
+    def set_limits(self, name: str, limits: UserLimits) -> None:
+        """Replace the limits. Raises `UserError` for an unknown name."""
+        statement = "UPDATE users SET sessions = :sessions, streams = :streams WHERE name = :name"
+        self._change(name, statement, {"sessions": limits.sessions, "streams": limits.streams})
+
+    # --- keys and the codes that invite to enrol one
+
+    def user_of_key(self, public_key: bytes) -> User | None:
+        """The user that has enrolled with this key. Raises as `user` does."""
+        with self._opened() as database:
+            query = f"{_SELECT} JOIN keys USING (name) WHERE public_key = ?"
+            row = database.execute(query, (public_key,)).fetchone()
+        return _user(row)
+
+    def key_owners(self) -> dict[bytes, str]:
+        """All keys that are enrolled, with the names of their users."""
+        with self._opened() as database:
+            return dict(database.execute("SELECT public_key, name FROM keys").fetchall())
+
+    def add_invite(self, name: str, digest: bytes, invite: CodeTerms) -> None:
+        """Keep a code, by its digest, that lets its holder enrol keys as user `name`.
+
+        Raises `UserError` for an unknown name.
+        """
+        with self._changing() as database:
+            try:
+                add_code(database, name, digest, invite)
+            except sqlite3.IntegrityError:
+                raise _unknown(name) from None
+
+    def enrol(self, digest: bytes, public_key: bytes, now: int) -> User | CodeFault:
+        """Give `public_key` to the user whom the code invites, and count one use of the code.
+
+        `now` in seconds since 1970. A key that is enrolled already uses nothing up: a client may
+        come twice at once. Of several clients that come with the last use, one wins.
+        """
+        with self._changing() as database:
+            found = enrol(database, digest, public_key, now)
+            if isinstance(found, CodeFault):
+                return found
+            row = database.execute(f"{_SELECT} WHERE name = ?", (found,)).fetchone()
+        user = _user(row)
+        if user is None:
+            raise _unknown(found)
+        return user
 
     def issue_token(self, name: str) -> str:
         """Make a token for a user, in place of an older one, and return it: its digest is kept.
@@ -202,7 +257,7 @@ class SqliteUserStore:
                 raise _unknown(name) from None
         return token
 
-    def _change(self, name: str, statement: str, values: dict[str, str]) -> None:
+    def _change(self, name: str, statement: str, values: dict[str, str | int]) -> None:
         with self._changing() as database:
             if not database.execute(statement, {"name": name, **values}).rowcount:
                 raise _unknown(name)
@@ -221,10 +276,10 @@ def _rules_text(rules: Sequence[Rule]) -> str:
     return "\n".join(f"{rule.effect.value} {rule}" for rule in rules)
 
 
-def _user(row: tuple[str, str | None, str] | None) -> User | None:
+def _user(row: tuple[str, str | None, str, int, int] | None) -> User | None:
     if row is None:
         return None
-    name, password, rules = row
+    name, password, rules, sessions, streams = row
     try:
         parsed = tuple(
             Rule.parse(Effect(effect), text)
@@ -232,4 +287,5 @@ def _user(row: tuple[str, str | None, str] | None) -> User | None:
         )
     except ValueError as error:
         raise UserError(f"the rules of {name} can't be read: {error}") from None
-    return User(name, PasswordHash.parse(password) if password else None, parsed)
+    known = PasswordHash.parse(password) if password else None
+    return User(name, known, parsed, UserLimits(sessions, streams))

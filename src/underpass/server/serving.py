@@ -1,0 +1,183 @@
+"""`StreamServer`: what a tunnel's client asks for, opened: a dial, a relay, an access record.
+
+The policy is asked at every open, with the rules of the user as they are then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+from dataclasses import dataclass, field
+
+from underpass.access import Principal
+from underpass.errors import DialError, Failure, Forbidden, StreamReset, UserError
+from underpass.net.relay import RelayTimeouts, relay
+from underpass.net.stream import Dial, Stream
+from underpass.observe import AccessRecord, Counter, Observer
+from underpass.outbound.guard import Guard
+from underpass.protocol.frames import Kind
+from underpass.server.members import Members
+from underpass.server.user_store import User
+from underpass.tunnel.offer import Offer
+
+logger = logging.getLogger(__name__)
+
+# A client that opens all it may at once waits for its turn; one whose destinations are all silent
+# keeps nobody else's dials waiting.
+DIALS_AT_ONCE = 128
+
+# What stands in the access log for the method of a request.
+METHOD = "TUNNEL"
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Whose session it is: a user's key, and where its carriers came from last."""
+
+    public_key: bytes
+    name: str
+    client: str
+    dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOptions:
+    """`streams` is how many one user may have open at once, unless the user's own limit says."""
+
+    relay: RelayTimeouts = field(default_factory=RelayTimeouts)
+    streams: int = 4096
+
+
+@dataclass(slots=True)
+class _Work:
+    """One stream so far; `sent` and `received` are also where a cancelled relay leaves them."""
+
+    visitor: Visitor
+    address: str
+    started: float
+    status: int = 0
+    sent: int = 0
+    received: int = 0
+    reason: str = ""
+
+    def record(self, now: float) -> AccessRecord:
+        return AccessRecord(
+            user=self.visitor.name,
+            client=self.visitor.client,
+            method=METHOD,
+            address=self.address,
+            status=self.status,
+            sent=self.sent,
+            received=self.received,
+            seconds=now - self.started,
+            reason=self.reason,
+        )
+
+
+class StreamServer:
+    """See the module; one for all sessions. `replace` takes effect with the next open."""
+
+    def __init__(
+        self, guard: Guard, members: Members, observer: Observer, options: ServingOptions
+    ) -> None:
+        self._guard = guard
+        self._members = members
+        self._observer = observer
+        self._options = options
+        self._open: collections.Counter[str] = collections.Counter()
+
+    def replace(self, guard: Guard, options: ServingOptions) -> None:
+        """Go by another policy and other options."""
+        self._guard = guard
+        self._options = options
+
+    async def serve(self, offer: Offer, visitor: Visitor) -> None:
+        """Answer one offer and relay until the stream has ended."""
+        loop = asyncio.get_running_loop()
+        work = _Work(visitor, str(offer.address), loop.time())
+        try:
+            await self._serve(offer, work)
+        except DialError as error:
+            offer.refuse(error)
+            work.status, work.reason = error.failure.status, str(error)
+            self._observer.counters.refused(error.failure)
+        except StreamReset as error:
+            work.reason = str(error)
+        except asyncio.CancelledError:
+            work.reason = "ended by this server"
+            raise
+        except Exception:
+            # A bug of ours must not end the session's other streams.
+            logger.exception("a stream to %s failed", work.address)
+            failure = Failure.INTERNAL
+            offer.refuse(DialError(failure))
+            work.status, work.reason = failure.status, failure.phrase
+        finally:
+            self._observer.access(work.record(loop.time()))
+
+    async def _serve(self, offer: Offer, work: _Work) -> None:
+        if offer.kind is not Kind.BYTES:
+            raise DialError(Failure.NOT_IMPLEMENTED, "streams of datagrams are not served here")
+        user = await self._user(work.visitor)
+        most = user.limits.streams or self._options.streams
+        if self._open[user.name] >= most:
+            raise DialError(Failure.CONNECTION_LIMIT, f"{user.name} has {most} streams open")
+        self._open[user.name] += 1
+        try:
+            await self._relay(offer, work, Principal(user.name, user.rules))
+        finally:
+            self._open[user.name] -= 1
+            if not self._open[user.name]:
+                del self._open[user.name]
+
+    async def _user(self, visitor: Visitor) -> User:
+        try:
+            user = await self._members.of_key(visitor.public_key)
+        except UserError as error:
+            logger.error("users: %s", error)
+            raise DialError(Failure.INTERNAL, "the users can't be read") from error
+        if user is None:
+            raise Forbidden(Failure.FORBIDDEN, f"there is no user {visitor.name} any more")
+        return user
+
+    async def _relay(self, offer: Offer, work: _Work, principal: Principal) -> None:
+        async with work.visitor.dials:
+            destination = await _dial(self._guard.dial_as(principal), offer)
+        try:
+            stream = offer.accept(destination.peer)
+        except StreamReset:
+            destination.abort()
+            raise
+        work.status = 200
+        counters = self._observer.counters
+        counters.add(Counter.TUNNELS_OPEN)
+        try:
+            transfer = await relay(stream, destination, self._options.relay, work)
+        finally:
+            counters.add(Counter.TUNNELS_OPEN, -1)
+        work.sent, work.received = transfer.sent, transfer.received
+        work.reason = transfer.ending.value
+
+
+async def _dial(dial: Dial, offer: Offer) -> Stream:
+    """Dial what was asked for, until it is withdrawn. Raises `DialError`, `StreamReset`."""
+
+    async def attempt() -> Stream | DialError:
+        try:
+            return await dial(offer.address)
+        except DialError as error:
+            return error
+
+    async with asyncio.TaskGroup() as tasks:
+        withdrawn = tasks.create_task(offer.withdrawn())
+        dialling = tasks.create_task(attempt())
+        await asyncio.wait((withdrawn, dialling), return_when=asyncio.FIRST_COMPLETED)
+        withdrawn.cancel()
+        dialling.cancel()
+    if dialling.cancelled():
+        raise StreamReset("withdrawn by the other end")
+    found = dialling.result()
+    if isinstance(found, DialError):
+        raise found
+    return found
