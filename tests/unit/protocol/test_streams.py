@@ -320,6 +320,28 @@ def test_a_fin_waits_for_the_credit_of_the_bytes_before_it() -> None:
     assert (got, data) == (3 * WINDOW, b"")
 
 
+def test_what_is_written_without_credit_waits_its_turn() -> None:
+    pair = Pair(StreamLimits(initial_window=4))
+    stream = pair.open()
+    for part in (b"ab", b"cd", b"ef", b"gh"):
+        pair.client.streams.send(stream, part)
+        pair.carry(pair.client)
+    assert read_all(pair.server, stream, pair.now) == b"abcd"
+    pair.pump()
+    assert read_all(pair.server, stream, pair.now) == b"efgh"
+
+
+def test_two_that_are_written_at_once_are_one() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.wait(1)
+    pair.client.streams.send(stream, b"ab")
+    pair.client.streams.send(stream, b"cd")
+    (record,) = pair.carry(pair.client)
+    assert len(record) == 27 + 15 + 4
+    assert read_all(pair.server, stream) == b"abcd"
+
+
 def test_a_stream_is_quiet_while_there_is_nothing_to_read_and_no_end() -> None:
     pair = Pair()
     stream = pair.open()
