@@ -47,14 +47,11 @@ from underpass.protocol.session_events import (
 )
 from underpass.protocol.session_state import DETACHED, SessionInput, SessionState, next_state
 from underpass.protocol.session_terms import SessionTerms
+from underpass.protocol.session_times import SessionTimes
 from underpass.protocol.stream_table import StreamTable
 from underpass.protocol.streams import STREAM_FRAMES, Streams
 from underpass.protocol.window import Pool
 
-# A clock this far ahead of when it should have called has stood still: the machine slept.
-SLEPT_SECONDS = 10.0
-# How often records that wait for an acknowledgement are looked at.
-OVERDUE_CHECK_SECONDS = 1.0
 # A record unacknowledged for so long on a carrier that is still heard: one way of it is stuck.
 STUCK_SECONDS = 60.0
 # Room for as many ranges as an ACK may have.
@@ -88,18 +85,9 @@ class Session:
         )
         self._carriers = SessionCarriers(terms.keepalive)
         self._by_number = self._carriers.by_number
-        # When the session ends by itself: detached, or while CLOSE is not acknowledged.
-        self._deadline: float | None = None
-        # Of the last time that all carriers were gone, until another one is proved to work: an
-        # attach that nobody answers prolongs nothing.
-        self._grace_ends: float | None = None
+        self._times = SessionTimes(now)
         # The number that was next when the last stream had ended, once this end is to close.
         self._drained_at: int | None = None
-        self._overdue_check = now + OVERDUE_CHECK_SECONDS
-        # When the timer was handled last, and when anything asked what there is to send.
-        self._handled_at = now
-        self._asked_at = now
-        self._expected: float | None = None
         # The one record that is still sent once the session is closed.
         self._farewell: bytes | None = None
 
@@ -172,7 +160,7 @@ class Session:
         # It checks before it changes anything.
         self._sent.acknowledge(Ack(0, attach.next_seq, ()), now)
         self._add_carrier(attach.number, now)
-        self._grace_ends = None
+        self._times.proved()
         next_seq = self._received.next_seq
         return make_attached(self._attach_key, attach.number, next_seq, attach.nonce)
 
@@ -183,7 +171,7 @@ class Session:
             self._lose_carrier(silent, "another carrier took its place", now)
         self._happened(SessionInput.CARRIER_ADDED)
         if self.state is not SessionState.CLOSING:
-            self._deadline = None
+            self._times.deadline = None
         return self._carriers.add(number, now)
 
     def remove_carrier(self, number: int, now: float) -> None:
@@ -195,9 +183,7 @@ class Session:
         if not len(self._carriers):
             self._happened(SessionInput.CARRIERS_GONE)
             if self.state in DETACHED:
-                if self._grace_ends is None:
-                    self._grace_ends = now + self.terms.grace
-                self._deadline = self._grace_ends
+                self._times.detached(now, self.terms.grace)
                 self._events.append(SessionDetached())
 
     def _lose_carrier(self, carrier: SessionCarrier, reason: str, now: float) -> None:
@@ -263,7 +249,7 @@ class Session:
         carrier.heard(now)
         if not carrier.stands:
             carrier.stands = True
-            self._grace_ends = None
+            self._times.proved()
             self._events.append(CarrierStands(carrier.number))
 
     def _take_in(self, content: bytes, carrier: SessionCarrier, now: float) -> bool:
@@ -322,7 +308,7 @@ class Session:
         if self.state is _CLOSED:
             farewell, self._farewell = self._farewell, None
             return [farewell] if farewell is not None else []
-        self._asked_at = now
+        self._times.asked_at = now
         carrier = self._by_number.get(number)
         if carrier is None:
             return []
@@ -338,34 +324,21 @@ class Session:
         """When `handle_timer` is to be called at the latest; None for never."""
         if self.state is SessionState.CLOSED:
             return None
-        times = [carrier.next_check for carrier in self._carriers]
-        ack_at = self._received.ack_at
-        # One that is due already waits for a carrier with room, not for the clock.
-        if ack_at is not None and ack_at > self._handled_at and len(self._carriers):
-            times.append(ack_at)
-        if self._deadline is not None:
-            times.append(self._deadline)
-        if len(self._sent) and len(self._carriers):
-            times.append(self._overdue_check)
-        at = min(times, default=None)
-        # What was due before now is no sign of sleep: nobody could have called earlier.
-        self._expected = max(at, self._asked_at) if at is not None else None
-        return at
+        checks = [carrier.next_check for carrier in self._carriers]
+        return self._times.next(checks, self._received.ack_at, has_records=len(self._sent) > 0)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`; afterwards carriers may have something to send."""
         if self.state is SessionState.CLOSED:
             return
-        self._handled_at = now
-        if self._expected is not None and now > self._expected + SLEPT_SECONDS:
+        if self._times.handled(now):
             self.woke(now)
         for carrier in list(self._carriers):
             if carrier.check(now) is Verdict.DEAD:
                 self._lose_carrier(carrier, "nothing comes over it any more", now)
-        if now >= self._overdue_check:
-            self._overdue_check = now + OVERDUE_CHECK_SECONDS
+        if self._times.is_check_due(now):
             self._check_overdue(now)
-        if self._deadline is not None and now >= self._deadline:
+        if self._times.is_over(now):
             code = CloseCode.DONE if self.state is SessionState.CLOSING else CloseCode.EXPIRED
             self._happened(SessionInput.TIME_OVER)
             self._end(code, "the grace time is over", None)
@@ -407,7 +380,7 @@ class Session:
         if not self._sent.has_arrived(self._drained_at):
             return
         self._happened(SessionInput.DRAINED)
-        self._deadline = now + CLOSING_SECONDS
+        self._times.deadline = now + CLOSING_SECONDS
         self.streams.outgoing.control.append(encode_close(CloseCode.DONE, ""))
 
     def abort(self, code: CloseCode, reason: str) -> None:
@@ -418,7 +391,7 @@ class Session:
     def _end(self, code: int, reason: str, farewell: bytes | None) -> None:
         self._happened(SessionInput.ENDED)
         self.streams.end_all(ResetCode.SESSION_LOST)
-        self._deadline = None
+        self._times.deadline = None
         self._farewell = self._maker.farewell(farewell) if farewell else None
         self._events.append(SessionClosed(code, reason))
 
