@@ -18,17 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
 from underpass.access import Rule
 from underpass.errors import ConfigurationError
 from underpass.options import Kind, Limits, ProxyOptions, Via
+from underpass.server_options import ServerLimits, ServerOptions
 
 PREFIX = "UNDERPASS_"
 VIA_PASSWORD = "UNDERPASS_VIA_PASSWORD"  # noqa: S105 - the name of a variable
-# Variables with our prefix that are no option of the proxy.
+# Variables with our prefix that are no option.
 OTHER_VARIABLES = frozenset({VIA_PASSWORD, "UNDERPASS_INVITE", "UNDERPASS_WORKER"})
 
 # A configuration written by a person is a few KiB; what is larger is not one.
@@ -39,17 +40,45 @@ MAX_SECRET_BYTES = 1024
 _SHOWN = 40
 
 
-def _kinds() -> dict[str, Kind]:
+Options = TypeVar("Options", ProxyOptions, ServerOptions)
+
+
+def _kinds(options: type, limits: type) -> dict[str, Kind]:
     found = {}
-    for owner, prefix in ((ProxyOptions, ""), (Limits, "limits.")):
+    for owner, prefix in ((options, ""), (limits, "limits.")):
         for name, hint in get_type_hints(owner, include_extras=True).items():
-            if hint is not Limits:
+            if hint is not limits:
                 found[prefix + name] = next(k for k in hint.__metadata__ if isinstance(k, Kind))
     return found
 
 
-KINDS: Mapping[str, Kind] = _kinds()
+@dataclass(frozen=True, slots=True)
+class _Section(Generic[Options]):
+    """The options of one command: the table of a file that they stand in, and their kinds.
+
+    `make` makes them of the values of all but the limits, and of those.
+    """
+
+    table: str
+    kinds: Mapping[str, Kind]
+    make: Callable[[dict[str, Any], dict[str, Any]], Options]
+
+
+KINDS: Mapping[str, Kind] = _kinds(ProxyOptions, Limits)
 """The kind of every option, by its key below ``[proxy]``, such as ``limits.head_timeout``."""
+
+SERVER_KINDS: Mapping[str, Kind] = _kinds(ServerOptions, ServerLimits)
+"""The same of the server, below ``[server]``."""
+
+_PROXY = _Section(
+    "proxy", KINDS, lambda values, limits: ProxyOptions(limits=Limits(**limits), **values)
+)
+_SERVER = _Section(
+    "server",
+    SERVER_KINDS,
+    lambda values, limits: ServerOptions(limits=ServerLimits(**limits), **values),
+)
+_TABLES = ("proxy", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +104,35 @@ def load_proxy_options(
     `flags` are by option name, with text or lists of text; None is a flag that was not given.
     Raises `ConfigurationError`.
     """
-    layers = [_environment(environ or {}), _flags(flags or {})]
+    return _load(_PROXY, config, environ or {}, flags or {})
+
+
+def load_server_options(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> ServerOptions:
+    """Read the server's options, as `load_proxy_options` does the proxy's."""
+    return _load(_SERVER, config, environ or {}, flags or {})
+
+
+def _load(
+    section: _Section[Options],
+    config: Path | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+) -> Options:
+    layers = [_environment(section, environ), _flags(flags)]
     if config is not None:
-        layers.insert(0, _file(config))
+        layers.insert(0, _file(section, config))
     values: dict[str, Any] = {}
     for layer in layers:
-        values.update(_decode(layer))
+        values.update(_decode(section, layer))
     limits = {key.removeprefix("limits."): values.pop(key) for key in list(values) if "." in key}
     try:
-        _put_password(values, environ or {})
-        return ProxyOptions(limits=Limits(**limits), **values)
+        if "via" in section.kinds:
+            _put_password(values, environ)
+        return section.make(values, limits)
     except ConfigurationError as error:
         places = ", ".join(layer.name for layer in layers if layer.values) or "defaults"
         raise ConfigurationError(f"{places}: {error}") from None
@@ -93,10 +141,14 @@ def load_proxy_options(
 # --- the places -----------------------------------------------------------------------------------
 
 
-def _file(path: Path) -> _Layer:
-    """The ``[proxy]`` table of a TOML file."""
+def tables_of(path: Path) -> list[str]:
+    """Which commands' tables a TOML file has. Raises `ConfigurationError`."""
+    return [table for table in _TABLES if table in _document(path)]
+
+
+def _document(path: Path) -> dict[str, object]:
     try:
-        document = tomllib.loads(_read(path, MAX_FILE_BYTES).decode())
+        document: dict[str, object] = tomllib.loads(_read(path, MAX_FILE_BYTES).decode())
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: not UTF-8, so not TOML") from None
     except tomllib.TOMLDecodeError as error:
@@ -104,11 +156,17 @@ def _file(path: Path) -> _Layer:
     except RecursionError:
         raise ConfigurationError(f"{path}: nested too deeply") from None
     for key in document:
-        if key != "proxy":
-            raise ConfigurationError(f"{path}: {_known(key, ['proxy'])}")
-    values = dict(_flatten(path, _table(path, "proxy", document.get("proxy", {}))))
-    layer = _Layer(str(path), f"{path}: proxy.{{}}".format, values, False, path.parent)
-    via: Via | None = _decode(layer).get("via")
+        if key not in _TABLES:
+            raise ConfigurationError(f"{path}: {_known(key, _TABLES)}")
+    return document
+
+
+def _file(section: _Section[Options], path: Path) -> _Layer:
+    """One table of a TOML file."""
+    table = section.table
+    values = dict(_flatten(path, table, _table(path, table, _document(path).get(table, {}))))
+    layer = _Layer(str(path), f"{path}: {table}.{{}}".format, values, False, path.parent)
+    via: Via | None = _decode(section, layer).get("via")
     if via is not None and via.password and _is_open(path):
         raise ConfigurationError(
             f"{layer.label('via')}: holds a password, but every user of this machine can read the "
@@ -117,12 +175,12 @@ def _file(path: Path) -> _Layer:
     return layer
 
 
-def _flatten(path: Path, table: dict[str, object]) -> Iterator[tuple[str, object]]:
-    for key, value in table.items():
+def _flatten(path: Path, table: str, values: dict[str, object]) -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
         if key != "limits":
             yield key, value
             continue
-        for name, limit in _table(path, "proxy.limits", value).items():
+        for name, limit in _table(path, f"{table}.limits", value).items():
             yield f"limits.{name}", limit
 
 
@@ -132,20 +190,26 @@ def _table(path: Path, name: str, value: object) -> dict[str, object]:
     return value
 
 
-def _environment(environ: Mapping[str, str]) -> _Layer:
-    variables = {PREFIX + key.upper().replace(".", "_"): key for key in KINDS}
+def _environment(section: _Section[Options], environ: Mapping[str, str]) -> _Layer:
+    # What is another command's is known too: both may be started from one environment.
+    variables = {_variable(key): key for key in [*KINDS, *SERVER_KINDS]}
     values: dict[str, object] = {}
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
             continue
         if name not in variables:
             raise ConfigurationError(f"environment: {_known(name, variables)}")
-        values[variables[name]] = value
+        if variables[name] in section.kinds:
+            values[variables[name]] = value
 
     def label(key: str) -> str:
-        return f"environment: {PREFIX}{key.upper().replace('.', '_')}"
+        return f"environment: {_variable(key)}"
 
     return _Layer("environment", label, values)
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper().replace(".", "_")
 
 
 def _flags(flags: Mapping[str, object]) -> _Layer:
@@ -159,14 +223,14 @@ def _flags(flags: Mapping[str, object]) -> _Layer:
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _decode(layer: _Layer) -> dict[str, Any]:
+def _decode(section: _Section[Options], layer: _Layer) -> dict[str, Any]:
     decoded = {}
     for key, raw in layer.values.items():
-        if key not in KINDS:
+        if key not in section.kinds:
             place = layer.label(key).removesuffix(key)
-            raise ConfigurationError(f"{place}{_known(key, KINDS)}")
+            raise ConfigurationError(f"{place}{_known(key, section.kinds)}")
         try:
-            value = _value(KINDS[key], raw, layer.textual)
+            value = _value(section.kinds[key], raw, layer.textual)
         except ValueError as error:
             raise ConfigurationError(f"{layer.label(key)}: {error}") from None
         decoded[key] = layer.base / value if isinstance(value, Path) else value
@@ -277,16 +341,19 @@ def _is_open(path: Path) -> bool:
 # --- showing --------------------------------------------------------------------------------------
 
 
-def show(options: ProxyOptions) -> str:
+def show(options: ProxyOptions | ServerOptions) -> str:
     """The options as TOML, every one, with secrets redacted; what is not set is a comment."""
-    lines = ["[proxy]"]
+    table = "proxy" if isinstance(options, ProxyOptions) else "server"
+    lines = [f"[{table}]"]
     lines += [_shown(f.name, getattr(options, f.name)) for f in _fields(options)]
-    lines += ["", "[proxy.limits]"]
+    lines += ["", f"[{table}.limits]"]
     lines += [_shown(f.name, getattr(options.limits, f.name)) for f in _fields(options.limits)]
     return "\n".join(lines) + "\n"
 
 
-def _fields(options: ProxyOptions | Limits) -> list[dataclasses.Field[Any]]:
+def _fields(
+    options: ProxyOptions | Limits | ServerOptions | ServerLimits,
+) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(options) if field.name != "limits"]
 
 
@@ -301,6 +368,8 @@ def _shown(name: str, value: object) -> str:
 def _scalar(value: object) -> str:
     if isinstance(value, Rule):
         value = rule_text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     # A JSON string is a TOML basic string: the same escapes.
     return str(value) if isinstance(value, int | float) else json.dumps(str(value))
 

@@ -115,34 +115,32 @@ def _deny(text: str) -> Rule:
 _WEEK = 7 * 24 * 3600
 _MEGABYTE = 1024 * 1024
 
-_LISTEN = Kind(str, "a list of addresses such as 127.0.0.1:8080", ListenAddress.parse, many=True)
-_METRICS = Kind(str, "an address such as 127.0.0.1:9090", ListenAddress.parse)
-_ALLOW = Kind(str, "a list of rules such as *.example.com:443", _allow, many=True)
-_DENY = Kind(str, "a list of rules such as *.example.com:443", _deny, many=True)
-_VIA = Kind(str, "a URL such as http://proxy.example:3128", Via.parse)
-_PATH = Kind(str, "a path", _path)
-_TEXT = Kind(str, "a name", _identity)
-_AUTH = Kind(Literal["none", "basic"], "none or basic")
-_LOG = Kind(Literal["text", "json"], "text or json")
-_WORKERS = Kind(Annotated[int, Meta(ge=0, le=64)], "a whole number from 0 to 64")
+LISTEN = Kind(str, "a list of addresses such as 127.0.0.1:8080", ListenAddress.parse, many=True)
+METRICS = Kind(str, "an address such as 127.0.0.1:9090", ListenAddress.parse)
+ALLOW = Kind(str, "a list of rules such as *.example.com:443", _allow, many=True)
+DENY = Kind(str, "a list of rules such as *.example.com:443", _deny, many=True)
+VIA = Kind(str, "a URL such as http://proxy.example:3128", Via.parse)
+PATH = Kind(str, "a path", _path)
+TEXT = Kind(str, "a name", _identity)
+AUTH = Kind(Literal["none", "basic"], "none or basic")
+LOG = Kind(Literal["text", "json"], "text or json")
+WORKERS = Kind(Annotated[int, Meta(ge=0, le=64)], "a whole number from 0 to 64")
 # Nothing waits longer than a week: what looks like more is a mistake in the unit.
-_SECONDS = Kind(Annotated[float, Meta(gt=0, le=_WEEK)], "a number of seconds, up to 604800")
-_SECONDS_OR_NONE = Kind(
+SECONDS = Kind(Annotated[float, Meta(gt=0, le=_WEEK)], "a number of seconds, up to 604800")
+SECONDS_OR_NONE = Kind(
     Annotated[float, Meta(ge=0, le=_WEEK)], "a number of seconds, 0 (no limit) to 604800"
 )
-_SECONDS_OR_AT_ONCE = Kind(
+SECONDS_OR_AT_ONCE = Kind(
     Annotated[float, Meta(ge=0, le=_WEEK)], "a number of seconds, 0 (at once) to 604800"
 )
-_COUNT = Kind(Annotated[int, Meta(ge=1, le=1_000_000)], "a whole number from 1 to 1000000")
-_COUNT_OR_NONE = Kind(Annotated[int, Meta(ge=0, le=1_000_000)], "a whole number from 0 to 1000000")
-_FIELDS = Kind(Annotated[int, Meta(ge=10, le=10_000)], "a whole number from 10 to 10000")
+COUNT = Kind(Annotated[int, Meta(ge=1, le=1_000_000)], "a whole number from 1 to 1000000")
+COUNT_OR_NONE = Kind(Annotated[int, Meta(ge=0, le=1_000_000)], "a whole number from 0 to 1000000")
+FIELDS = Kind(Annotated[int, Meta(ge=10, le=10_000)], "a whole number from 10 to 10000")
 # RFC 9112 section 3 recommends 8000 octets for the request line alone.
-_HEAD_BYTES = Kind(
+HEAD_BYTES = Kind(
     Annotated[int, Meta(ge=8192, le=_MEGABYTE)], "a number of bytes from 8192 to 1048576"
 )
-_BODY_BYTES = Kind(
-    Annotated[int, Meta(ge=0, le=1 << 50)], "a number of bytes, 0 (no limit) or more"
-)
+BODY_BYTES = Kind(Annotated[int, Meta(ge=0, le=1 << 50)], "a number of bytes, 0 (no limit) or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,22 +166,22 @@ class Limits:
     pool_per_destination: idle connections kept for one destination of one user.
     """
 
-    head_timeout: Annotated[float, _SECONDS] = 10.0
-    keep_alive_timeout: Annotated[float, _SECONDS] = 60.0
-    connect_timeout: Annotated[float, _SECONDS] = 10.0
-    dns_timeout: Annotated[float, _SECONDS] = 5.0
-    tunnel_idle_timeout: Annotated[float, _SECONDS_OR_NONE] = 0.0
-    half_close_timeout: Annotated[float, _SECONDS_OR_NONE] = 3600.0
-    response_timeout: Annotated[float, _SECONDS_OR_NONE] = 300.0
-    drain_timeout: Annotated[float, _SECONDS_OR_AT_ONCE] = 30.0
-    max_connections: Annotated[int, _COUNT_OR_NONE] = 0
-    max_connections_per_client: Annotated[int, _COUNT_OR_NONE] = 0
-    max_unauthenticated: Annotated[int, _COUNT] = 1000
-    max_header_bytes: Annotated[int, _HEAD_BYTES] = 64 * 1024
-    max_header_fields: Annotated[int, _FIELDS] = 100
-    max_body_bytes: Annotated[int, _BODY_BYTES] = 0
-    pool_idle_timeout: Annotated[float, _SECONDS] = 30.0
-    pool_per_destination: Annotated[int, _COUNT_OR_NONE] = 8
+    head_timeout: Annotated[float, SECONDS] = 10.0
+    keep_alive_timeout: Annotated[float, SECONDS] = 60.0
+    connect_timeout: Annotated[float, SECONDS] = 10.0
+    dns_timeout: Annotated[float, SECONDS] = 5.0
+    tunnel_idle_timeout: Annotated[float, SECONDS_OR_NONE] = 0.0
+    half_close_timeout: Annotated[float, SECONDS_OR_NONE] = 3600.0
+    response_timeout: Annotated[float, SECONDS_OR_NONE] = 300.0
+    drain_timeout: Annotated[float, SECONDS_OR_AT_ONCE] = 30.0
+    max_connections: Annotated[int, COUNT_OR_NONE] = 0
+    max_connections_per_client: Annotated[int, COUNT_OR_NONE] = 0
+    max_unauthenticated: Annotated[int, COUNT] = 1000
+    max_header_bytes: Annotated[int, HEAD_BYTES] = 64 * 1024
+    max_header_fields: Annotated[int, FIELDS] = 100
+    max_body_bytes: Annotated[int, BODY_BYTES] = 0
+    pool_idle_timeout: Annotated[float, SECONDS] = 30.0
+    pool_per_destination: Annotated[int, COUNT_OR_NONE] = 8
 
 
 def default_state() -> Path:
@@ -211,20 +209,20 @@ class ProxyOptions:
     limits: see `Limits`.
     """
 
-    listen: Annotated[tuple[ListenAddress, ...], _LISTEN] = (ListenAddress("127.0.0.1", 8080),)
-    allow: Annotated[tuple[Rule, ...], _ALLOW] = ()
-    deny: Annotated[tuple[Rule, ...], _DENY] = ()
-    auth: Annotated[Literal["none", "basic"], _AUTH] = "none"
-    state: Annotated[Path, _PATH] = field(default_factory=default_state)
-    via: Annotated[Via | None, _VIA] = None
-    via_password_file: Annotated[Path | None, _PATH] = None
-    tls_cert: Annotated[Path | None, _PATH] = None
-    tls_key: Annotated[Path | None, _PATH] = None
-    workers: Annotated[int, _WORKERS] = 1
-    metrics: Annotated[ListenAddress | None, _METRICS] = None
-    log: Annotated[Literal["text", "json"], _LOG] = "text"
-    log_file: Annotated[Path | None, _PATH] = None
-    identity: Annotated[str, _TEXT] = "underpass"
+    listen: Annotated[tuple[ListenAddress, ...], LISTEN] = (ListenAddress("127.0.0.1", 8080),)
+    allow: Annotated[tuple[Rule, ...], ALLOW] = ()
+    deny: Annotated[tuple[Rule, ...], DENY] = ()
+    auth: Annotated[Literal["none", "basic"], AUTH] = "none"
+    state: Annotated[Path, PATH] = field(default_factory=default_state)
+    via: Annotated[Via | None, VIA] = None
+    via_password_file: Annotated[Path | None, PATH] = None
+    tls_cert: Annotated[Path | None, PATH] = None
+    tls_key: Annotated[Path | None, PATH] = None
+    workers: Annotated[int, WORKERS] = 1
+    metrics: Annotated[ListenAddress | None, METRICS] = None
+    log: Annotated[Literal["text", "json"], LOG] = "text"
+    log_file: Annotated[Path | None, PATH] = None
+    identity: Annotated[str, TEXT] = "underpass"
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

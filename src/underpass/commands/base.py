@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from underpass.options import ProxyOptions
+    from underpass.server_options import ServerOptions
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -36,7 +37,7 @@ def add_command(
     return parser
 
 
-def check_certificate(options: ProxyOptions) -> None:
+def check_certificate(options: ProxyOptions | ServerOptions) -> None:
     """Read what only listeners need: a wrong file stops the start, or a reload, as a whole."""
     if options.tls_cert is not None and options.tls_key is not None:
         from underpass.net.tls import server_context  # noqa: PLC0415

@@ -23,9 +23,17 @@ def add(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.config import load_proxy_options, show  # noqa: PLC0415
+    from underpass import config  # noqa: PLC0415
 
-    options = load_proxy_options(arguments.file)
-    check_certificate(options)
-    print(show(options), end="")
+    tables = config.tables_of(arguments.file)
+    shown = []
+    if "proxy" in tables or "server" not in tables:
+        proxy = config.load_proxy_options(arguments.file)
+        check_certificate(proxy)
+        shown.append(config.show(proxy))
+    if "server" in tables:
+        server = config.load_server_options(arguments.file)
+        check_certificate(server)
+        shown.append(config.show(server))
+    print("\n".join(shown), end="")
     return EXIT_OK
