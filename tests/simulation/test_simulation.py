@@ -9,13 +9,14 @@ from tests.simulation.simulation import simulate
 
 SEEDS = 200
 BLOCK = 10
+REPLAY = ".venv/bin/python -m tests.simulation.run"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
 def test_sessions_keep_their_promises(first: int) -> None:
     for seed in range(first, first + BLOCK):
-        assert simulate(seed).failure == "", f"python -m tests.simulation.run --seed {seed} --trace"
+        assert simulate(seed).failure == "", f"{REPLAY} --seed {seed} --trace"
 
 
 @pytest.mark.slow
