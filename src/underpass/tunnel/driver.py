@@ -27,6 +27,7 @@ from underpass.protocol.session_events import (
     StreamWasReset,
     StreamWritable,
 )
+from underpass.protocol.session_state import SessionState
 from underpass.tunnel.feed import SessionFeed
 from underpass.tunnel.offer import Offer, OfferAnswers
 from underpass.tunnel.tunnel_stream import TunnelStream
@@ -63,9 +64,12 @@ class SessionDriver:
 
     # --- carriers
 
-    def feed(self, number: int) -> SessionFeed:
+    def feed(self, number: int, came: asyncio.Future[None] | None = None) -> SessionFeed:
         """The feed of a carrier that the session has begun or attached."""
-        feed = self._feeds[number] = SessionFeed(self, number)
+        feed = self._feeds[number] = SessionFeed(self, number, came)
+        if self.session.state is SessionState.CLOSED:
+            # Nothing but the last word, if nobody has taken that.
+            feed.end("the session is closed")
         return feed
 
     def drop_carrier(self, number: int) -> None:

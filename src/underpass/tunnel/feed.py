@@ -34,11 +34,15 @@ class CarrierCalls(Protocol):
 class SessionFeed(Feed):
     """See `Feed`; made by the driver, which wakes it when there may be something to send."""
 
-    __slots__ = ("_driver", "_number", "_reason", "_wanted")
+    __slots__ = ("_came", "_driver", "_number", "_reason", "_wanted")
 
-    def __init__(self, driver: CarrierCalls, number: int) -> None:
+    def __init__(
+        self, driver: CarrierCalls, number: int, came: asyncio.Future[None] | None = None
+    ) -> None:
         self._driver = driver
         self._number = number
+        # To be resolved when something comes that the session takes for its own.
+        self._came = came
         self._wanted = asyncio.Event()
         self._wanted.set()
         self._reason: str | None = None
@@ -51,6 +55,10 @@ class SessionFeed(Feed):
 
     def receive(self, data: bytes) -> None:
         self._driver.receive(self._number, data)
+        if self._came is not None and self._reason is None:
+            came, self._came = self._came, None
+            if not came.done():
+                came.set_result(None)
 
     def cut(self) -> None:
         self._driver.cut(self._number)

@@ -1,67 +1,63 @@
 """`Keeper`: keeps a client's tunnel up over whatever carriers the network lets through.
 
-One task, `run`, does in turn what is needed: find a carrier that works, wait until it ends, find
+One task, `run`, does in turn what is needed: find a carrier that works, hold it until it ends, find
 the next. Finding is a race: the kind that worked last, then the others from the best on, each
-after a head start of the one before, and the first over which a record comes back wins. A carrier
+after a head start of the one before, and the first over which something comes back wins. A carrier
 that opens and over which nothing comes back is none.
 
 While a carrier works, better kinds are tried in the background, now and then; when one stands, the
-other is let go. A session outlives all of this. When the server does not know it any more, its
-streams are reset and a new one begins.
+other is let go. One whose kind is cut again and again after the same time gets a successor before
+that. A session outlives all of this. When the server does not know it any more, its streams are
+reset and a new one begins.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from underpass.address import Address
-from underpass.carriers.base import Carrier, CarrierError
-from underpass.errors import DialError, Failure, RemoteProtocolError
+from underpass.carriers.base import CarrierError
+from underpass.errors import DialError, Failure
 from underpass.net.clock import TimeLimit
 from underpass.net.stream import Stream
-from underpass.protocol.attach import NONCE_BYTES
 from underpass.protocol.frames import CloseCode
-from underpass.protocol.hello import Status
-from underpass.protocol.opening import Kind
-from underpass.protocol.session_events import CarrierStands
 from underpass.tunnel.backoff import Backoff
-from underpass.tunnel.driver import CarrierEvent
-from underpass.tunnel.greeting import Greeter, HandshakeRefused, read_answer
+from underpass.tunnel.greeting import Greeter, HandshakeRefused
+from underpass.tunnel.joining import Joiner, Maker
+from underpass.tunnel.lives import Lives
 from underpass.tunnel.race import Race, Standing
+from underpass.tunnel.sleep import SleepWatch
 from underpass.tunnel.tunnel import Tunnel
 
-# How long one kind may try alone before the next may too, at the least.
-HEAD_START_SECONDS = 0.3
+# How long one kind may try alone before the next may too: with four kinds, the last begins within
+# a second, whatever the others do.
+HEAD_START_SECONDS = 0.25
 # How long a carrier has, once it is open, to bring a record back: this and four round trips.
 STAND_SECONDS = 3.0
-# How long a dial waits for a tunnel.
+# How long a dial waits for a tunnel, and how long for the far end, whose own dial has a shorter
+# time.
 OPEN_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 # Better kinds are tried so long after one stood, and then twice as long after each failure.
 FIRST_UPGRADE_SECONDS = 30.0
 LONGEST_UPGRADE_SECONDS = 1800.0
-# A carrier that lived shorter than this has not really worked.
+# A carrier that lived shorter than this has not really worked; after so many in a row, other kinds
+# get the first try, and meanwhile each try waits a little longer.
 SHORT_LIFE_SECONDS = 10.0
+SHORT_LIVES = 4
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 0.5
+# How long the last word to the server may take.
+GOODBYE_SECONDS = 1.0
+# How often the clocks are compared.
+SLEEP_CHECK_SECONDS = 5.0
 
-# What a server says that does not know a session, where HTTP has said nothing.
-UNKNOWN_STATUS = 404
-
-# What trying again can mend.
-_PASSING = frozenset({Status.CLOCK, Status.FULL, Status.DRAINING})
-
-
-class Maker(Protocol):
-    """Makes carriers of one kind, over one route. `name` tells both, for people."""
-
-    @property
-    def name(self) -> str:
-        """Such as ``websocket, through proxy.example:3128``."""
-
-    def make(self) -> Carrier:
-        """A new carrier."""
+# A round trip as long as nothing is known of it, for head starts and time-outs.
+UNKNOWN_DELAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,202 +79,243 @@ Tell = Callable[[TunnelUp | TunnelDown], None]
 
 
 class Keeper:
-    """See the module. `makers` are the kinds to try, best first; `tell` hears of changes."""
+    """See the module. `makers` are the kinds to try, best first; `tell` hears of changes.
+
+    `first` is the rank of the kind to try before the others: what worked in this network.
+    """
 
     def __init__(
         self, greeter: Greeter, makers: Sequence[Maker], tell: Tell, first: int | None = None
     ) -> None:
-        self._greeter = greeter
         self._makers = list(makers)
         self._tell = tell
-        # The kind that worked last, by rank; tried before the others.
         self._first = first
-        self._tunnel: Tunnel | None = None
-        self._is_up = asyncio.Event()
-        self._stands: dict[int, asyncio.Future[None]] = {}
-        self._backoff = Backoff()
-        self._fatal: HandshakeRefused | None = None
-        # Whether the server perhaps does not know our session any more.
-        self._is_doubtful = False
         self._tasks = asyncio.TaskGroup()
+        self._has_changed = asyncio.Event()
+        self._joiner = Joiner(greeter, self._tasks, self._has_changed.set)
+        self._lives = [Lives() for _ in self._makers]
+        self._standing: Standing | None = None
+        self._backoff = Backoff()
+        self._pauses = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        self._short_lives = 0
+        self._hurry = asyncio.Event()
+        self._sleep = SleepWatch()
         self._upgrade_after = FIRST_UPGRADE_SECONDS
 
     @property
     def tunnel(self) -> Tunnel | None:
         """The tunnel as it is now; None before the first session."""
-        return self._tunnel
+        return self._joiner.tunnel
 
     @property
     def rank(self) -> int | None:
         """The kind that works or worked last; to be remembered for this network."""
         return self._first
 
+    @property
+    def carrier(self) -> str | None:
+        """The name of what carries now; None while nothing does."""
+        return self._makers[self._standing.rank].name if self._standing is not None else None
+
+    @property
+    def delay(self) -> float:
+        """The round-trip time of the session in seconds, smoothed."""
+        return self.tunnel.session.delay if self.tunnel is not None else UNKNOWN_DELAY
+
+    # --- streams
+
     async def open(self, address: Address) -> Stream:
         """Open a stream through the tunnel; a dial. Raises `DialError`.
 
-        Waits for a tunnel for at most `OPEN_SECONDS`.
+        Waits for a tunnel for at most `OPEN_SECONDS`, and for the answer for `ANSWER_SECONDS`.
         """
+        tunnel = await self._living()
+        try:
+            return await self._open(tunnel, address)
+        except DialError:
+            if not tunnel.is_closed:
+                raise
+        # The session was lost before an answer came, and nothing has been sent on the stream yet.
+        return await self._open(await self._living(), address)
+
+    async def _living(self) -> Tunnel:
         try:
             with TimeLimit(OPEN_SECONDS):
-                while self._tunnel is None or self._tunnel.is_closed:
-                    self._is_up.clear()
-                    await self._is_up.wait()
+                while self.tunnel is None or self.tunnel.is_closed:
+                    if self._joiner.refused is not None:
+                        raise DialError(Failure.TUNNEL_DOWN, self._joiner.refused.reason)
+                    self._has_changed.clear()
+                    await self._has_changed.wait()
         except TimeoutError:
             details = f"no carrier has worked for {OPEN_SECONDS:g} s"
             raise DialError(Failure.TUNNEL_DOWN, details) from None
-        return await self._tunnel.open(address)
+        return self.tunnel
+
+    async def _open(self, tunnel: Tunnel, address: Address) -> Stream:
+        try:
+            with TimeLimit(ANSWER_SECONDS):
+                return await tunnel.open(address)
+        except TimeoutError:
+            details = f"no answer from the far end for {ANSWER_SECONDS:g} s"
+            raise DialError(Failure.CONNECTION_TIMEOUT, details) from None
+
+    # --- the task
 
     async def run(self) -> None:
         """Keep the tunnel up until cancelled. Raises `HandshakeRefused` where no try would help."""
-        async with self._tasks:
-            try:
-                while self._fatal is None:
-                    standing = await self._find()
-                    if standing is None:
-                        await asyncio.sleep(self._backoff.next())
-                        continue
-                    await self._hold(standing)
-            finally:
-                if self._tunnel is not None:
-                    self._tunnel.abort(CloseCode.DONE, "the client has ended")
-        if self._fatal is not None:
-            raise self._fatal
+        try:
+            async with self._tasks as tasks:
+                tasks.create_task(self._watch_sleep(), name="sleep")
+                try:
+                    while self._joiner.refused is None:
+                        await self._turn()
+                    # Ends all tasks, too.
+                    raise self._joiner.refused
+                finally:
+                    self._has_changed.set()
+                    await self._say_goodbye()
+        except* HandshakeRefused as refused:
+            raise refused.exceptions[0] from None
+
+    async def _turn(self) -> None:
+        """Find a carrier and hold it until it has ended."""
+        standing = await self._find()
+        if standing is None:
+            if self._joiner.refused is None:
+                await self._pause(self._backoff.next())
+            return
+        self._backoff.reset()
+        lived = await self._hold(standing)
+        if lived >= SHORT_LIFE_SECONDS:
+            self._short_lives = 0
+            self._pauses.reset()
+            return
+        self._short_lives += 1
+        if self._short_lives % SHORT_LIVES == 0:
+            # It opens, and dies: let others have the first try.
+            self._first = None
+        if self._short_lives > 1:
+            await self._pause(self._pauses.next())
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless there is a reason to believe that it works now."""
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError), TimeLimit(seconds):
+            await self._hurry.wait()
+
+    async def _watch_sleep(self) -> None:
+        while True:
+            await asyncio.sleep(SLEEP_CHECK_SECONDS)
+            if self._sleep.has_slept():
+                self.woke()
+
+    def woke(self) -> None:
+        """The machine has slept, or its network has changed: find out soon what still works."""
+        self._hurry.set()
+        if self.tunnel is not None and not self.tunnel.is_closed:
+            self.tunnel.session.woke(_now())
+            self.tunnel.settle()
+
+    async def _say_goodbye(self) -> None:
+        """Tell the server that the session is over, if that is quick."""
+        if self.tunnel is not None and not self.tunnel.is_closed:
+            self.tunnel.abort(CloseCode.DONE, "the client has ended")
+        if self._standing is not None:
+            await asyncio.wait((self._standing.task,), timeout=GOODBYE_SECONDS)
 
     # --- finding
 
     async def _find(self) -> Standing | None:
         """Race the kinds; return the first that works, None when none does."""
         order = list(range(len(self._makers)))
-        if self._first is not None:
+        if self._first is not None and self._first in order:
             order.remove(self._first)
             order.insert(0, self._first)
         race = Race(self._try)
-        standing = await race.run(order, HEAD_START_SECONDS + 2 * self._delay)
+        # A session is known to have a longer way: its first carrier deserves a longer head start.
+        known = 2 * self.delay if self.tunnel is not None else 0.0
+        standing = await race.run(order, HEAD_START_SECONDS + known)
         if standing is None:
             self._tell(TunnelDown(tuple(race.reasons)))
         return standing
 
-    @property
-    def _delay(self) -> float:
-        return self._tunnel.session.delay if self._tunnel is not None else 0.1
-
     async def _try(self, rank: int) -> Standing:
         """Open one carrier and wait until it works. Raises `CarrierError`."""
         maker = self._makers[rank]
-        carrier = maker.make()
         try:
-            number, tunnel = await self._begin(carrier)
-        except (RemoteProtocolError, CarrierError, HandshakeRefused) as error:
-            carrier.abort()
-            raise CarrierError(f"{maker.name}: {error}") from error
-        except asyncio.CancelledError:
-            carrier.abort()
-            raise
-        stands = self._stands[number] = asyncio.get_running_loop().create_future()
-        task = self._tasks.create_task(tunnel.carry(number, carrier.run), name=maker.name)
+            joined = await self._joiner.join(maker)
+        except CarrierError as error:
+            raise CarrierError(f"{maker.name}: {error}", error.status) from error
+        tunnel, number = joined.tunnel, joined.number
+        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        running = tunnel.carry(number, joined.carrier.run, came)
+        task = self._tasks.create_task(running, name=maker.name)
         # An answer to this comes back the whole way.
         tunnel.session.lower_keepalive(number, tunnel.session.terms.keepalive)
         tunnel.settle()
         try:
             await asyncio.wait(
-                (stands, task),
-                timeout=STAND_SECONDS + 4 * self._delay,
+                (came, task),
+                timeout=STAND_SECONDS + 4 * self.delay,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         except asyncio.CancelledError:
             task.cancel()
             raise
-        finally:
-            self._stands.pop(number, None)
-        if stands.done():
-            return Standing(rank, task, asyncio.get_running_loop().time())
+        if came.done():
+            return Standing(rank, task, _now())
         if task.done() and not task.cancelled():
             raise CarrierError(f"{maker.name}: {task.result()}")
         task.cancel()
         raise CarrierError(f"{maker.name}: it opens, but nothing comes back over it")
 
-    async def _begin(self, carrier: Carrier) -> tuple[int, Tunnel]:
-        """Open `carrier`, on the session there is or with a new one; its number and its tunnel."""
-        tunnel = self._tunnel
-        if tunnel is None or tunnel.is_closed:
-            return 0, await self._greet(carrier, None)
-        if self._is_doubtful:
-            return 0, await self._greet(carrier, tunnel)
-        number, message = tunnel.session.attach(os.urandom(NONCE_BYTES), _now())
-        try:
-            answer = read_answer(await carrier.open(message))
-            if answer.kind is not Kind.ATTACHED:
-                raise CarrierError("the server does not know this session", UNKNOWN_STATUS)
-            tunnel.session.receive_attached(number, answer.body, _now())
-        except (RemoteProtocolError, CarrierError, asyncio.CancelledError) as error:
-            tunnel.session.remove_carrier(number, _now())
-            tunnel.settle()
-            # An answer that was no answer of the protocol: perhaps from a server that was started
-            # anew. Only a handshake can prove that, so the next try makes one.
-            self._is_doubtful = isinstance(error, CarrierError) and error.status != 0
-            raise
-        return number, tunnel
-
-    async def _greet(self, carrier: Carrier, former: Tunnel | None) -> Tunnel:
-        """Begin a new session, in place of `former` if the server has that no more."""
-        handshake = self._greeter.hello(former.session.terms.session_id if former else b"")
-        answer = read_answer(await carrier.open(handshake.message))
-        if answer.kind is not Kind.WELCOME:
-            raise RemoteProtocolError("an answer to a hello that is none")
-        try:
-            greeted = self._greeter.welcomed(handshake, answer, _now())
-        except HandshakeRefused as refused:
-            if refused.status not in _PASSING:
-                self._fatal = refused
-            raise
-        if self._tunnel is not former and self._tunnel is not None and not self._tunnel.is_closed:
-            raise CarrierError("another carrier was quicker")
-        self._is_doubtful = False
-        if former is not None:
-            if greeted.has_former:
-                raise CarrierError("the server still has our session: back to it")
-            former.abort(CloseCode.EXPIRED, "the server does not know the session any more")
-        self._tunnel = Tunnel(greeted.session, self._carrier_event)
-        self._is_up.set()
-        return self._tunnel
-
-    def _carrier_event(self, event: CarrierEvent) -> None:
-        if isinstance(event, CarrierStands):
-            stands = self._stands.get(event.carrier)
-            if stands is not None and not stands.done():
-                stands.set_result(None)
-
     # --- holding
 
-    async def _hold(self, standing: Standing) -> None:
-        """Use a carrier until it ends; meanwhile look for a better one, and change over to it."""
-        self._backoff.reset()
+    async def _hold(self, standing: Standing) -> float:
+        """Use a carrier, and whatever takes its place, until it ends; how long the last lived."""
         while True:
-            self._first = standing.rank
-            self._tell(TunnelUp(self._makers[standing.rank].name, self._delay))
-            better = await self._better_than(standing)
-            if better is None:
+            self._standing, self._first = standing, standing.rank
+            self._tell(TunnelUp(self._makers[standing.rank].name, self.delay))
+            following = await self._follower_of(standing)
+            if following is None:
                 break
             standing.task.cancel()
-            standing = better
-        if _now() - standing.since < SHORT_LIFE_SECONDS:
-            # It opens, and dies: let others have the first try.
-            self._first = None
-            await asyncio.sleep(self._backoff.next())
+            standing = following
+        self._standing = None
+        lived = _now() - standing.since
+        self._lives[standing.rank].ended(lived)
+        return lived
 
-    async def _better_than(self, standing: Standing) -> Standing | None:
-        """Return a better carrier once one works; None when `standing` has ended."""
-        while not standing.task.done():
-            wait = self._upgrade_after if standing.rank else None
+    async def _follower_of(self, standing: Standing) -> Standing | None:
+        """Return what takes the carrier's place, once it works; None when `standing` has ended."""
+        renewal = self._lives[standing.rank].renewal
+        renew_at = standing.since + renewal if renewal is not None else math.inf
+        while True:
+            upgrade_at = _now() + self._upgrade_after if standing.rank else math.inf
+            at = min(renew_at, upgrade_at)
+            wait = max(0.0, at - _now()) if at < math.inf else None
             await asyncio.wait((standing.task,), timeout=wait)
             if standing.task.done():
-                break
-            better = await Race(self._try).run(list(range(standing.rank)), STAND_SECONDS)
-            if better is not None:
+                return None
+            order = [standing.rank] if at == renew_at else list(range(standing.rank))
+            following = await self._race_beside(standing, order)
+            if following is not None:
                 self._upgrade_after = FIRST_UPGRADE_SECONDS
-                return better
-            self._upgrade_after = min(self._upgrade_after * 2, LONGEST_UPGRADE_SECONDS)
-        return None
+                return following
+            if at == renew_at:
+                # It will be cut, then.
+                renew_at = math.inf
+            else:
+                self._upgrade_after = min(self._upgrade_after * 2, LONGEST_UPGRADE_SECONDS)
+
+    async def _race_beside(self, standing: Standing, order: list[int]) -> Standing | None:
+        """Race these kinds as long as `standing` lives; what works, if any does."""
+        race = self._tasks.create_task(Race(self._try).run(order, STAND_SECONDS))
+        try:
+            await asyncio.wait((race, standing.task), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            race.cancel()
+        return race.result() if race.done() and not race.cancelled() else None
 
 
 def _now() -> float:

@@ -30,19 +30,25 @@ class Race:
         """Try the ranks in this order, each `head_start` seconds after the one before it.
 
         The next starts at once where all before it have failed. Returns the first that works, and
-        ends the others; None where none does, and `reasons` tell why.
+        ends the others; None where none does, and `reasons` tell why. Cancelled, it ends all.
         """
         running: set[asyncio.Task[None]] = set()
-        async with asyncio.TaskGroup() as tasks:
-            for rank in order:
-                running.add(tasks.create_task(self._try(rank)))
-                running = await self._wait(running, head_start)
-                if self._winner is not None:
-                    break
-            while running and self._winner is None:
-                running = await self._wait(running, None)
-            for task in running:
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for rank in order:
+                    running.add(tasks.create_task(self._try(rank)))
+                    running = await self._wait(running, head_start)
+                    if self._winner is not None:
+                        break
+                while running and self._winner is None:
+                    running = await self._wait(running, None)
+                for task in running:
+                    task.cancel()
+        except BaseException:
+            # Nobody takes the winner any more.
+            if self._winner is not None:
+                self._winner.task.cancel()
+            raise
         return self._winner
 
     async def _wait(

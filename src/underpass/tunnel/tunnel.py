@@ -50,9 +50,14 @@ class Tunnel:
         """Return the next stream that the other end asks for; wait for one until then."""
         return await self._driver.offers.get()
 
-    async def carry(self, number: int, run: RunCarrier) -> CarrierError:
-        """Run a carrier that the session has begun or attached until it ends; returns why."""
-        feed = self._driver.feed(number)
+    async def carry(
+        self, number: int, run: RunCarrier, came: asyncio.Future[None] | None = None
+    ) -> CarrierError:
+        """Run a carrier that the session has begun or attached until it ends; returns why.
+
+        `came` is resolved when something of the session's has come over it.
+        """
+        feed = self._driver.feed(number, came)
         self._driver.settle()
         try:
             await run(feed)
