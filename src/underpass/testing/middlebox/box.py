@@ -33,9 +33,9 @@ class Middlebox:
     """
 
     def __init__(self, behaviour: Behaviour, inline: Address | None = None, seed: int = 0) -> None:
-        self._state = BoxState(behaviour, self._dial, seed)
-        self._inline = inline
         self._tasks = asyncio.TaskGroup()
+        self._state = BoxState(behaviour, self._dial, seed, self._tasks)
+        self._inline = inline
         self._gate = Gate(GateLimits())
 
     @property
@@ -97,9 +97,9 @@ class Middlebox:
         limited = Limited(stream, behaviour.idle_limit)
         try:
             async with asyncio.timeout(behaviour.life_limit or None):
-                async with Side.over(limited, self._state.down, self._state.record) as client:
+                async with Side.over(limited, self._state.down, self._state) as client:
                     await BoxConversation(self._state, client, self._inline).run()
-        except* (TimeoutError, Ended, StreamError, RemoteProtocolError):
+        except (TimeoutError, Ended, StreamError, RemoteProtocolError):
             self._state.record.resets += 1
             stream.abort()
         finally:

@@ -152,7 +152,7 @@ class BoxConversation:
         await self._pump(stream)
 
     async def _pump(self, stream: Stream) -> None:
-        async with Side.over(stream, self._state.up, self._state.record) as server:
+        async with Side.over(stream, self._state.up, self._state) as server:
             await pump(self._client, server, self._fuse)
 
     # --- plain requests
@@ -175,7 +175,7 @@ class BoxConversation:
                 behaviour.replay_after, lambda: self._once_more(target, message, head)
             )
         async with Side.over(
-            await self._dial(target.address), self._state.up, self._state.record
+            await self._dial(target.address), self._state.up, self._state
         ) as server:
             await server.send(self._fuse.burn(message, self._client.stream, server.stream))
             return await self._answer(head, server, key)

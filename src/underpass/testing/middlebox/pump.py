@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from underpass.errors import StreamError, StreamReset
 from underpass.net.stream import Stream
 from underpass.testing.middlebox.line import DelayedSender, Line
-from underpass.testing.middlebox.state import Record
+from underpass.testing.middlebox.state import BoxState
 
 READ_BYTES = 64 * 1024
 # A stream that is to be reset is so within these bytes.
@@ -20,27 +20,23 @@ LONGEST_FUSE = 256 * 1024
 class Side:
     """A stream of the box, and the line that leads to its other end."""
 
-    def __init__(
-        self, stream: Stream, line: Line, record: Record, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, stream: Stream, line: Line, state: BoxState) -> None:
         self.stream = stream
-        self._record = record
-        self._tasks = tasks
+        self._state = state
         self._sender = DelayedSender(line, stream)
-        self._running = tasks.create_task(self._run())
+        self._running = state.tasks.create_task(self._run(), name="line")
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def over(cls, stream: Stream, line: Line, record: Record) -> AsyncIterator[Side]:
+    async def over(cls, stream: Stream, line: Line, state: BoxState) -> AsyncIterator[Side]:
         """A side for the time of the block; what was sent has been delivered at its end."""
-        async with asyncio.TaskGroup() as tasks:
-            side = cls(stream, line, record, tasks)
-            try:
-                yield side
-                await side.flushed()
-            finally:
-                side._running.cancel()
-                stream.close_soon()
+        side = cls(stream, line, state)
+        try:
+            yield side
+            await side.flushed()
+        finally:
+            side._running.cancel()
+            stream.close_soon()
 
     async def _run(self) -> None:
         with contextlib.suppress(StreamError):
@@ -48,12 +44,12 @@ class Side:
 
     async def send(self, data: bytes) -> None:
         """Send over the line; the record sees it."""
-        self._record.saw(data)
+        self._state.record.saw(data)
         await self._sender.send(data)
 
     async def flushed(self) -> None:
         """Return when all has been delivered, or nothing can be any more."""
-        flushed = self._tasks.create_task(self._sender.flushed())
+        flushed = self._state.tasks.create_task(self._sender.flushed())
         await asyncio.wait((flushed, self._running), return_when=asyncio.FIRST_COMPLETED)
         flushed.cancel()
 
@@ -64,7 +60,7 @@ class Side:
             await asyncio.sleep(seconds)
             await call()
 
-        self._tasks.create_task(wait())
+        self._state.tasks.create_task(wait())
 
 
 class Fuse:

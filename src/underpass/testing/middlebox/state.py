@@ -39,8 +39,12 @@ class Record:
 class BoxState:
     """See the module. `behaviour` may be replaced while the box runs: the next request sees it."""
 
-    def __init__(self, behaviour: Behaviour, dial: Dial, seed: int) -> None:
+    def __init__(
+        self, behaviour: Behaviour, dial: Dial, seed: int, tasks: asyncio.TaskGroup
+    ) -> None:
         self.behaviour = behaviour
+        # What goes on beside the conversations: lines that deliver, requests that are replayed.
+        self.tasks = tasks
         self.dial = dial
         self.random = random.Random(seed)
         self.record = Record()
