@@ -32,6 +32,10 @@ class Direct:
         self._resolver = resolver
         self._options = options or DirectOptions()
 
+    async def open(self, address: Address) -> Stream:
+        """Resolve and connect; a dial. Raises `DialError`."""
+        return await self.connect(await self.resolve(address), address.port)
+
     async def resolve(self, address: Address) -> tuple[IPAddress, ...]:
         """The addresses behind `address`. Raises `DialError`."""
         ip = address.ip

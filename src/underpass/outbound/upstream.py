@@ -14,7 +14,7 @@ import truststore
 from underpass.address import Address
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.net.connect import connect_tls
-from underpass.net.stream import Stream
+from underpass.net.stream import Dial, Stream
 from underpass.net.transport import TransportStream
 from underpass.outbound.direct import Direct
 from underpass.outbound.login import LoginTries, refused
@@ -58,13 +58,14 @@ class Upstream:
 
     The proxy's own address is asked of no policy: whoever runs this named it, and a proxy on a
     private address is what one usually is. What is opened through it is the caller's to authorise.
+    `dial` opens the stream to it: `Direct.open`, or `open` of the proxy before it in a chain.
     """
 
     def __init__(
-        self, proxy: UpstreamProxy, direct: Direct, context: ssl.SSLContext | None = None
+        self, proxy: UpstreamProxy, dial: Dial, context: ssl.SSLContext | None = None
     ) -> None:
         self._proxy = proxy
-        self._direct = direct
+        self._dial = dial
         self._context = context
         # Kept between streams: what was asked once need not be asked each time.
         self._answerer = Answerer(proxy.login) if proxy.login else None
@@ -72,7 +73,7 @@ class Upstream:
     @classmethod
     def from_url(cls, url: str, direct: Direct) -> Upstream:
         """The same from a URL. Raises `ValueError`."""
-        return cls(UpstreamProxy.parse(url), direct)
+        return cls(UpstreamProxy.parse(url), direct.open)
 
     @property
     def forwards(self) -> bool:
@@ -107,8 +108,7 @@ class Upstream:
     async def _reach(self) -> Stream:
         where = self._proxy.address
         try:
-            candidates = await self._direct.resolve(where)
-            stream = await self._direct.connect(candidates, where.port)
+            stream = await self._dial(where)
         except DialError as error:
             details = f"upstream proxy {where}: {error.details}"
             raise DialError(error.failure, details, parameters=error.parameters) from error

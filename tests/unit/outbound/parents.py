@@ -57,7 +57,8 @@ class Parent:
         self, scheme: str = "http", login: Login | None = None, host: str = "127.0.0.1"
     ) -> Upstream:
         direct = Direct(Resolver(SECONDS, lambda name: ["127.0.0.1"]))
-        return Upstream(UpstreamProxy(scheme, Address(host, self.port), login), direct, self.trust)
+        proxy = UpstreamProxy(scheme, Address(host, self.port), login)
+        return Upstream(proxy, direct.open, self.trust)
 
     async def all_ended(self) -> None:
         async with asyncio.timeout(SECONDS):
