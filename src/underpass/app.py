@@ -1,4 +1,4 @@
-"""The composition root of one process: options, logs, counters, signals, and the proxy in them."""
+"""The composition root of one process: options, logs, counters, signals, and what they serve."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
+from underpass.address import ListenAddress
 from underpass.announce import announce
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
@@ -21,11 +24,13 @@ from underpass.net.memory import keep_freed_memory
 from underpass.observe import Counter, Counters, Observer
 from underpass.options import ProxyOptions
 from underpass.proxy import Parts, Proxy
+from underpass.server_options import ServerOptions
 from underpass.worker import WorkerInheritance
 
 logger = logging.getLogger(__name__)
 
-Load = Callable[[], ProxyOptions]
+Options = TypeVar("Options", ProxyOptions, ServerOptions)
+OptionsIn = TypeVar("OptionsIn", ProxyOptions, ServerOptions, contravariant=True)
 
 # Files that are no client's: listeners, logs, the user store, name look-ups, a margin.
 RESERVED_FILES = 64
@@ -40,18 +45,82 @@ EXIT_INTERRUPTED = 130
 GARBAGE_THRESHOLD = 10_000
 
 
-def run_proxy(load: Load, inheritance: WorkerInheritance | None = None) -> int:
+class Program(Protocol[OptionsIn]):
+    """What a process serves: `Proxy`, `TunnelServer`. Entering it raises `ConfigurationError`."""
+
+    async def __aenter__(self) -> object:
+        """Begin to accept."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        """End what is left."""
+
+    @property
+    def addresses(self) -> tuple[ListenAddress, ...]:
+        """The addresses really bound."""
+
+    def protect(self, listeners: Iterable[ListenAddress]) -> None:
+        """Keep clients from these listeners too."""
+
+    def stop_accepting(self) -> None:
+        """Begin nothing new."""
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until all that was begun has ended, for at most `timeout` seconds."""
+
+    def end(self) -> None:
+        """End what is left at once."""
+
+    def reload(self, options: OptionsIn) -> list[str]:
+        """Go by other options; returns those that only a restart can follow."""
+
+
+def run_proxy(
+    load: Callable[[], ProxyOptions], inheritance: WorkerInheritance | None = None
+) -> int:
     """Run one proxy process until a signal ends it, and return its exit code.
 
     `load` reads the options, at the start and again at each SIGHUP. With `inheritance` it is one
     worker of several. Raises `ConfigurationError` where nothing was started.
     """
+    return _run(load, proxy_maker(inheritance), inheritance)
+
+
+def proxy_maker(
+    inheritance: WorkerInheritance | None,
+) -> Callable[[ProxyOptions, Observer], Program[ProxyOptions]]:
+    """How a process makes its proxy, with the sockets it has inherited or with its own."""
+    sockets = inheritance.sockets if inheritance else None
+    return lambda options, observer: Proxy(options, Parts(observer=observer, sockets=sockets))
+
+
+def run_server(load: Callable[[], ServerOptions]) -> int:
+    """Run the tunnel's server in this process, as `run_proxy` does a proxy."""
+    # A proxy does without all that a server is made of.
+    from underpass.tunnel_server import ServerParts, TunnelServer  # noqa: PLC0415
+
+    def make(options: ServerOptions, observer: Observer) -> Program[ServerOptions]:
+        return TunnelServer(options, ServerParts(observer=observer))
+
+    return _run(load, make)
+
+
+def _run(
+    load: Callable[[], Options],
+    make: Callable[[Options, Observer], Program[Options]],
+    inheritance: WorkerInheritance | None = None,
+) -> int:
     options = within_file_limit(load())
     keep_freed_memory()
     counters = Counters(inheritance.counters if inheritance else None)
     with logging_to(options.log, options.log_file, counters) as log:
         observer = Observer(counters, AccessLog(log, options.log))
-        process = Process(load, log, observer, inheritance)
+        process = Process(load, make, log, observer, inheritance)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             _settle_heap()
             return runner.run(process.run(options))
@@ -73,7 +142,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def within_file_limit(options: ProxyOptions) -> ProxyOptions:
+def within_file_limit(options: Options) -> Options:
     """Raise our limit on open files as far as allowed; bound the clients by it if they are not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -87,53 +156,53 @@ def within_file_limit(options: ProxyOptions) -> ProxyOptions:
 
 
 @dataclass(slots=True)
-class Process:
-    """One proxy process: the first SIGTERM drains, a second ends, SIGHUP reloads."""
+class Process(Generic[Options]):
+    """One process: the first SIGTERM drains, a second ends, SIGHUP reloads."""
 
-    load: Load
+    load: Callable[[], Options]
+    make: Callable[[Options, Observer], Program[Options]]
     log: LogWriter
     observer: Observer
-    inheritance: WorkerInheritance | None
+    inheritance: WorkerInheritance | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     # As the options in force have it: a reload may change it.
     drain_timeout: float = 0.0
 
-    async def run(self, options: ProxyOptions) -> int:
+    async def run(self, options: Options) -> int:
         """Serve until told to stop, drain, and return the exit code."""
-        sockets = self.inheritance.sockets if self.inheritance else None
         self.drain_timeout = options.limits.drain_timeout
-        proxy = Proxy(options, Parts(observer=self.observer, sockets=sockets))
+        program = self.make(options, self.observer)
         if self.inheritance is not None:
-            proxy.protect(self.inheritance.beside)
-        async with proxy, self._metrics(proxy, options):
-            with self._signals(proxy):
-                self._tell_ready(proxy, options)
+            program.protect(self.inheritance.beside)
+        async with program, self._metrics(program, options):
+            with self._signals(program):
+                self._tell_ready(program, options)
                 await self.stopping.wait()
-                proxy.stop_accepting()
-                await self._drain(proxy, self.drain_timeout)
-                proxy.end()
+                program.stop_accepting()
+                await self._drain(program, self.drain_timeout)
+                program.end()
         return self.exit_code
 
-    def _tell_ready(self, proxy: Proxy, options: ProxyOptions) -> None:
+    def _tell_ready(self, program: Program[Options], options: Options) -> None:
         if self.inheritance is not None:
             self.inheritance.ready()
             return
-        for address in proxy.addresses:
-            announce(address, tls=options.tls_cert is not None)
+        for address in program.addresses:
+            announce(address, tls=options.is_tls)
 
-    async def _drain(self, proxy: Proxy, timeout: float) -> None:
+    async def _drain(self, program: Program[Options], timeout: float) -> None:
         """Wait until the last client is gone, the time is over or a second signal came."""
         async with asyncio.TaskGroup() as tasks:
-            drained = tasks.create_task(proxy.drain(timeout))
+            drained = tasks.create_task(program.drain(timeout))
             ended = tasks.create_task(self.ending.wait())
             await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
             ended.cancel()
 
     @contextlib.asynccontextmanager
-    async def _metrics(self, proxy: Proxy, options: ProxyOptions) -> AsyncIterator[None]:
+    async def _metrics(self, program: Program[Options], options: Options) -> AsyncIterator[None]:
         if options.metrics is None or self.inheritance is not None:
             yield
             return
@@ -144,7 +213,7 @@ class Process:
 
         server = MetricsServer(self.observer.counters.snapshot, is_healthy)
         bound = await server.start(options.metrics)
-        proxy.protect(bound)
+        program.protect(bound)
         for address in bound:
             logger.info("metrics at http://%s/metrics", address)
         try:
@@ -153,11 +222,11 @@ class Process:
             await server.stop()
 
     @contextlib.contextmanager
-    def _signals(self, proxy: Proxy) -> Iterator[None]:
+    def _signals(self, program: Program[Options]) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop, 0)
         loop.add_signal_handler(signal.SIGINT, self._stop, EXIT_INTERRUPTED)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, proxy)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, program)
         if self.inheritance is not None:
             loop.add_reader(self.inheritance.ready_fd, self._supervisor_gone)
         try:
@@ -182,13 +251,13 @@ class Process:
         logger.error("the supervisor is gone; draining")
         self._stop(1)
 
-    def _reload(self, proxy: Proxy) -> None:
+    def _reload(self, program: Program[Options]) -> None:
         """Take the new configuration; a bad one is refused with its reason, and the old stays."""
         counters = self.observer.counters
         try:
             options = within_file_limit(self.load())
             self.log.reopen()
-            for name in proxy.reload(options):
+            for name in program.reload(options):
                 logger.warning("a change of %s takes effect at the next start", name)
         except (ConfigurationError, OSError) as error:
             counters.add(Counter.RELOAD_FAILURES)

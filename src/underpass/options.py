@@ -6,6 +6,7 @@ environment and flags by them, and takes its error texts from them.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import urllib.parse
@@ -85,6 +86,10 @@ class Via:
             return f"{self.scheme}://{self.address}"
         user, password = (urllib.parse.quote(text, safe="") for text in (self.user, self.password))
         return f"{self.scheme}://{user}:{password}@{self.address}"
+
+    def with_password(self, password: str) -> Via:
+        """The same with another password."""
+        return dataclasses.replace(self, password=password)
 
     def __str__(self) -> str:
         user = urllib.parse.quote(self.user, safe="")
@@ -246,6 +251,11 @@ class ProxyOptions:
     def rules(self) -> tuple[Rule, ...]:
         """All rules, as a `Policy` takes them."""
         return self.allow + self.deny
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the listeners speak TLS."""
+        return self.tls_cert is not None
 
     @property
     def processes(self) -> int:

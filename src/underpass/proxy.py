@@ -17,7 +17,7 @@ from underpass.errors import ConfigurationError, Failure
 from underpass.frontends.http import Authenticator, FrontEndOptions, HttpFrontEnd
 from underpass.frontends.http.pool import PoolLimits
 from underpass.net.gate import Gate, GateLimits
-from underpass.net.listen import Listener, Service, bind, listening_on
+from underpass.net.listen import Listener, Service, bind_all, listening_on
 from underpass.net.relay import RelayTimeouts
 from underpass.net.resolve import Lookup, Resolver, system_lookup
 from underpass.net.tls import load_certificate, server_context
@@ -96,7 +96,7 @@ class Proxy:
         return tuple(f"{scheme}://{address}" for address in self._addresses)
 
     async def __aenter__(self) -> Proxy:
-        sockets = list(self._parts.sockets or self._bind())
+        sockets = list(self._parts.sockets or bind_all(self._options.listen))
         self._addresses = tuple(listening_on(sock) for sock in sockets)
         self.protect(self._addresses)
         tasks = await self._tasks.__aenter__()
@@ -107,17 +107,6 @@ class Proxy:
         self._listener = Listener(sockets, service, tasks)
         self._listener.start()
         return self
-
-    def _bind(self) -> list[socket]:
-        sockets: list[socket] = []
-        try:
-            for address in self._options.listen:
-                sockets += bind(address)
-        except ConfigurationError:
-            for sock in sockets:
-                sock.close()
-            raise
-        return sockets
 
     async def __aexit__(
         self,

@@ -20,7 +20,14 @@ import uvloop
 
 from tests.unit.frontends.http.dialogue import LOOPBACK, RawClient, origin
 from underpass.address import ListenAddress
-from underpass.app import EXIT_INTERRUPTED, Process, loop_factory, run_proxy, within_file_limit
+from underpass.app import (
+    EXIT_INTERRUPTED,
+    Process,
+    loop_factory,
+    proxy_maker,
+    run_proxy,
+    within_file_limit,
+)
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.observe import SLOT_BYTES, SLOTS, Counter, Counters, Observer
@@ -57,7 +64,8 @@ class Running:
         self.loads: list[ProxyOptions | ConfigurationError] = []
         self.counters = Counters()
         self.log = LogWriter(log)
-        self.process = Process(self.load, self.log, Observer(self.counters), inheritance)
+        observer = Observer(self.counters)
+        self.process = Process(self.load, proxy_maker(inheritance), self.log, observer, inheritance)
         self.addresses: list[ListenAddress] = []
         self.metrics: list[ListenAddress] = []
 

@@ -79,7 +79,7 @@ def test_proxy_and_server_stand_in_one_file_and_one_environment(tmp_path: Path) 
 def test_what_is_no_option_of_the_server_stops_it(text: str, tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match="unknown option|expected a table"):
+    with pytest.raises(ConfigurationError, match=r"unknown option|expected a table"):
         load_server_options(file)
 
 

@@ -14,7 +14,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,18 @@ def bind(address: ListenAddress, *, reuse_port: bool = False) -> list[socket.soc
         reason = error.strerror or str(error)
         hint = _HINTS.get(error.errno or 0, "")
         raise ConfigurationError(f"can't listen on {address}: {reason}{hint}") from error
+
+
+def bind_all(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
+    """Bind and listen on all of them, or on none. Raises `ConfigurationError` with the reason."""
+    with contextlib.ExitStack() as undo:
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            for sock in bind(address):
+                undo.callback(sock.close)
+                sockets.append(sock)
+        undo.pop_all()
+    return sockets
 
 
 def _distinct(found: Sequence[tuple[int, int, int, str, Any]]) -> list[tuple[int, Any]]:

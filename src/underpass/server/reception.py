@@ -14,6 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -68,6 +69,10 @@ class ReceptionOptions:
     wall: Callable[[], float] = time.time
 
 
+CLIENT: ContextVar[str] = ContextVar("client", default="-")
+"""The address that a message comes from, for logs; set by who serves the stream it comes over."""
+
+
 class _Refused(Exception):  # noqa: N818 - reads as what happened
     """Turns a client away; never leaves this module."""
 
@@ -88,18 +93,21 @@ class Reception:
         clock: Callable[[], float],
     ) -> None:
         self._options = options
+        # What the next session is granted.
+        self.allowed = options.allowed
         self._members = members
         self._sessions = sessions
         self._clock = clock
         self._replays = ReplayGuard()
         self.is_draining = False
 
-    async def receive(self, message: bytes, client: str = "-") -> Admission | None:
-        """Answer a whole opening message that came from the address `client`; None for strangers.
+    async def receive(self, message: bytes) -> Admission | None:
+        """Answer a whole opening message; None for a stranger's.
 
         A hello costs a key agreement, 0.2 ms, before it can be told from noise: whoever calls this
         bounds how often one address may.
         """
+        client = CLIENT.get()
         try:
             opening = _whole(message)
             if opening.kind is Kind.HELLO:
@@ -176,7 +184,7 @@ class Reception:
         hello = received.hello
         if not isinstance(hello, ClientHello) or not self._sessions.make_room(user):
             raise _Refused(Status.FULL, "there are too many sessions; try again later")
-        held = negotiate(hello.limits, self._options.allowed)
+        held = negotiate(hello.limits, self.allowed)
         session_id = self._options.mark + os.urandom(SESSION_RANDOM_BYTES)
         former = self._sessions.find(hello.former)
         # Of a session of somebody else it is not even told that it is there.

@@ -17,7 +17,7 @@ from underpass.protocol.handshake import ClientHandshake, Welcome
 from underpass.protocol.hello import ClientHello, Limits, Refusal, Status
 from underpass.protocol.noise import public_key
 from underpass.protocol.opening import Kind, Opening
-from underpass.server.reception import ReceptionOptions
+from underpass.server.reception import CLIENT, ReceptionOptions
 from underpass.server.sessions import SessionBounds
 from underpass.server.user_store import UserLimits
 from underpass.tunnel.greeting import read_answer
@@ -289,7 +289,8 @@ async def test_a_session_goes_on_over_another_carrier(tmp_path: Path) -> None:
             stream = await tunnel.open(Address.parse(there.name.decode()))
         now = asyncio.get_running_loop().time()
         number, message = tunnel.session.attach(os.urandom(16), now)
-        again = await it.reception.receive(message, "198.51.100.9")
+        CLIENT.set("198.51.100.9")
+        again = await it.reception.receive(message)
         assert again is not None
         tunnel.session.receive_attached(number, read_answer(again.answer).body, now)
         async with carried(tunnel, number, again):

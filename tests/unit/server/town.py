@@ -111,7 +111,7 @@ class Client:
     async def knock(self, former: bytes = b"") -> tuple[Welcome | Refusal, Admission]:
         """Say hello; what the server answers, which must be an answer."""
         handshake = self.hello(former)
-        admission = await self._town.reception.receive(handshake.message, "192.0.2.7")
+        admission = await self._town.reception.receive(handshake.message)
         assert admission is not None
         answer = read_answer(admission.answer)
         assert answer.kind is Kind.WELCOME
@@ -125,7 +125,7 @@ class Client:
     async def enter(self, former: bytes = b"") -> tuple[Tunnel, Admission]:
         """Begin a session; its tunnel at this end, and the carrier that waits to be carried."""
         handshake = self.hello(former)
-        admission = await self._town.reception.receive(handshake.message, "192.0.2.7")
+        admission = await self._town.reception.receive(handshake.message)
         assert admission is not None
         now = asyncio.get_running_loop().time()
         greeted = self.greeter.welcomed(handshake, read_answer(admission.answer), now)

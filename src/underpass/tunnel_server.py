@@ -1,0 +1,280 @@
+"""`TunnelServer`: the tunnel's outside end as an object, for `underpass server` and for programs.
+
+::
+
+    Listener ──> Endpoint (HTTP) ──> Reception (the door) ──> Sessions ──> StreamServer ──> Guard
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from types import TracebackType
+
+from underpass.access import Policy
+from underpass.address import ListenAddress
+from underpass.errors import ConfigurationError
+from underpass.net.gate import Gate, GateLimits, Ticket
+from underpass.net.listen import Listener, Service, bind_all, listening_on
+from underpass.net.relay import RelayTimeouts
+from underpass.net.resolve import Lookup, Resolver, system_lookup
+from underpass.net.stream import Stream
+from underpass.net.tls import load_certificate, server_context
+from underpass.observe import Observer
+from underpass.outbound.direct import Direct, DirectOptions
+from underpass.outbound.guard import Guard
+from underpass.outbound.own_listeners import OwnListeners
+from underpass.protocol.hello import Limits
+from underpass.protocol.http.head import HTTP_11
+from underpass.protocol.noise import public_key
+from underpass.server.carrier_table import CarrierTable
+from underpass.server.certificate import own_certificate
+from underpass.server.decoy import Decoy
+from underpass.server.endpoint import Endpoint, EndpointOptions
+from underpass.server.keys import server_key
+from underpass.server.members import Members
+from underpass.server.page import page_head, text_page
+from underpass.server.reception import CLIENT, Reception, ReceptionOptions
+from underpass.server.serving import ServingOptions, StreamServer
+from underpass.server.sessions import SessionBounds, Sessions
+from underpass.server.user_store import SqliteUserStore
+from underpass.server.visit import VisitLimits
+from underpass.server_options import ServerLimits, ServerOptions
+
+# What each stream may be sent before it is read; the rest is the session's to tune.
+INITIAL_WINDOW = 32 * 1024
+
+# How long the ends of sessions may take to reach their clients, once all is over.
+FAREWELL_SECONDS = 1.0
+
+# Options that a running server can't follow.
+RESTART = ("listen", "metrics", "log", "log_file", "state", "prefix", "decoy")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerParts:
+    """What a program may bring of its own; each None is made from the options.
+
+    `sockets` are listening sockets to use instead of binding `options.listen`; `lookup` resolves
+    names instead of the system, in threads: it may block, and raises `OSError`.
+    """
+
+    policy: Policy | None = None
+    observer: Observer | None = None
+    decoy: Decoy | None = None
+    sockets: Sequence[socket] | None = None
+    lookup: Lookup | None = None
+
+
+class TunnelServer:
+    """The tunnel's outside end, inside an asyncio program::
+
+        async with TunnelServer(ServerOptions(state=directory)) as server:
+            print(server.urls)
+            await asyncio.Event().wait()
+
+    Leaving the block takes no more sessions and streams, lets those under way finish for at most
+    `limits.drain_timeout` seconds, and ends what is left. Raises `ConfigurationError`.
+    """
+
+    def __init__(self, options: ServerOptions, parts: ServerParts | None = None) -> None:
+        self._options = options
+        self._parts = parts or ServerParts()
+        self.observer = self._parts.observer or Observer()
+        self._gate = Gate(_gate_limits(options.limits), self.observer.counters)
+        self._own = OwnListeners()
+        self._tls = _tls_context(options)
+        self._key = server_key(options.state)
+        self._members = Members(SqliteUserStore(options.state))
+        self._streams = StreamServer(
+            self._make_guard(options),
+            self._members,
+            self.observer,
+            _serving_options(options.limits),
+        )
+        self._addresses: tuple[ListenAddress, ...] = ()
+        self._ended = False
+        self._tasks = asyncio.TaskGroup()
+
+    @property
+    def addresses(self) -> tuple[ListenAddress, ...]:
+        """The addresses really bound, once the block is entered."""
+        return self._addresses
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The same as URLs for invites, where clients can reach these addresses as they are."""
+        scheme = "https" if self._tls else "http"
+        return tuple(f"{scheme}://{address}{self._options.prefix}" for address in self._addresses)
+
+    @property
+    def public_key(self) -> bytes:
+        """The key that invites name."""
+        return public_key(self._key)
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions are held, with or without a carrier."""
+        return len(self._sessions)
+
+    async def __aenter__(self) -> TunnelServer:
+        sockets = list(self._parts.sockets or bind_all(self._options.listen))
+        self._addresses = tuple(listening_on(sock) for sock in sockets)
+        self.protect(self._addresses)
+        tasks = await self._tasks.__aenter__()
+        counters = self.observer.counters
+        limits = self._options.limits
+        self._sessions = Sessions(self._streams, tasks, _session_bounds(limits), counters)
+        clock = asyncio.get_running_loop().time
+        options = ReceptionOptions(self._key, _allowed(limits))
+        self._reception = Reception(options, self._members, self._sessions, clock)
+        door = self._reception.receive
+        self._table = CarrierTable(door, tasks)
+        self._endpoint = Endpoint(
+            door, self._table, _endpoint_options(self._options), self._parts.decoy
+        )
+        self._watching = tasks.create_task(self._sessions.watch(self._members), name="watch")
+        self._listener = Listener(
+            sockets, Service(self._serve, self._gate, self._tls, _shed_answer()), tasks
+        )
+        self._listener.start()
+        return self
+
+    async def _serve(self, stream: Stream, ticket: Ticket) -> None:
+        CLIENT.set(ticket.client)
+        await self._endpoint.serve(stream, ticket)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop_accepting()
+        if error is None and not self._ended:
+            await self.drain(self._options.limits.drain_timeout)
+        self.end()
+        # Without the error: it is the caller's own, and goes on as it is.
+        await self._tasks.__aexit__(None, None, None)
+        self._members.close()
+
+    def protect(self, listeners: Iterable[ListenAddress]) -> None:
+        """Keep clients from `listeners`: ours, and those beside us, such as that of metrics.
+
+        The addresses are literal, as they are bound. It holds whatever policy allows.
+        """
+        for address in listeners:
+            if address.host is not None:
+                self._own.add(address.host, address.port)
+
+    def stop_accepting(self) -> None:
+        """Take no more sessions and streams. Carriers still come: those that are left need them."""
+        self._reception.is_draining = True
+        self._sessions.go_away()
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until every session is over, for at most `timeout` seconds, and end the others."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._sessions.wait_empty()
+        self._sessions.abort_all()
+        self._listener.stop()
+        self._endpoint.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._gate.wait_empty()
+
+    def end(self) -> None:
+        """End everything at once, without draining."""
+        self._ended = True
+        self._listener.stop()
+        self._watching.cancel()
+        self._sessions.abort_all()
+        self._table.end("the server has ended")
+        self._gate.evict_all()
+
+    def reload(self, options: ServerOptions) -> list[str]:
+        """Go by other options from the next open and session on; what is open is left alone.
+
+        Returns the names of changed options that only a restart can follow. Raises
+        `ConfigurationError`, and changes nothing, where `options` can't be followed.
+        """
+        if options.is_tls != (self._tls is not None):
+            raise ConfigurationError("tls: it can't be switched on or off without a restart")
+        guard = self._make_guard(options)
+        if self._tls is not None:
+            load_certificate(self._tls, *_certificate(options))
+        unfollowed = [
+            name for name in RESTART if getattr(options, name) != getattr(self._options, name)
+        ]
+        self._options = options
+        self._gate.limits = _gate_limits(options.limits)
+        self._sessions.bounds = _session_bounds(options.limits)
+        self._reception.allowed = _allowed(options.limits)
+        self._streams.replace(guard, _serving_options(options.limits))
+        return unfollowed
+
+    def _make_guard(self, options: ServerOptions) -> Guard:
+        limits = options.limits
+        resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
+        direct = Direct(resolver, DirectOptions(limits.connect_timeout))
+        policy = self._parts.policy or Policy(options.rules)
+        return Guard(policy, direct, self._own, self.observer.counters)
+
+
+def _certificate(options: ServerOptions) -> tuple[Path, Path]:
+    if options.tls_cert is not None and options.tls_key is not None:
+        return options.tls_cert, options.tls_key
+    both = own_certificate(options.state)
+    return both, both
+
+
+def _tls_context(options: ServerOptions) -> ssl.SSLContext | None:
+    return server_context(*_certificate(options)) if options.is_tls else None
+
+
+def _gate_limits(limits: ServerLimits) -> GateLimits:
+    return GateLimits(
+        total=limits.max_connections,
+        per_client=limits.max_connections_per_client,
+        unsettled=limits.max_unauthenticated,
+    )
+
+
+def _session_bounds(limits: ServerLimits) -> SessionBounds:
+    return SessionBounds(limits.max_sessions, limits.max_sessions_per_user)
+
+
+def _serving_options(limits: ServerLimits) -> ServingOptions:
+    relay = RelayTimeouts(limits.tunnel_idle_timeout, limits.half_close_timeout)
+    return ServingOptions(relay, limits.max_streams_per_user)
+
+
+def _allowed(limits: ServerLimits) -> Limits:
+    return Limits(
+        initial_window=INITIAL_WINDOW,
+        streams=limits.max_streams_per_session,
+        grace=limits.session_grace,
+        keepalive=round(limits.session_keepalive * 1000),
+    )
+
+
+def _endpoint_options(options: ServerOptions) -> EndpointOptions:
+    limits = options.limits
+    visit = VisitLimits(
+        head_timeout=limits.head_timeout, keep_alive_timeout=limits.keep_alive_timeout
+    )
+    return EndpointOptions(options.prefix, visit)
+
+
+def _shed_answer() -> bytes:
+    """What a connection over a limit is told, as any site would."""
+    page = text_page(503)
+    return page_head(page, HTTP_11, keep=False) + (
+        page.body if isinstance(page.body, bytes) else b""
+    )
