@@ -29,6 +29,16 @@ class CarrierError(UnderpassError):
         self.retry_after = retry_after
 
 
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of a group of `CarrierError`; the group itself where there is any other in it."""
+    if errors.split(CarrierError)[1] is not None:
+        return errors
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class Feed(Protocol):
     """One carrier's end of its session: where it takes records from and hands what came to.
 

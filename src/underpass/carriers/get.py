@@ -1,30 +1,42 @@
 """`GetCarrier`: GET alone. What goes up rides in the target, what comes down in the answer.
 
-Each request carries a piece up, or none, and waits at the server for a piece to come down. One that
-carries something is sent at once, so there is always room for it: some of the requests under way
-are kept free for what is to go up.
+Each request carries a piece up, which is answered at once, or none, and waits at the server for a
+piece to come down. Both kinds share their numbers; each has a bound of its own on how many are
+under way, so that one never waits for the other. Where a path lets one request at a time through,
+they take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from underpass.carriers.base import Carrier, CarrierError, Feed
+from underpass.carriers.calls import Calls, SerialPath, side_by_side, stuck_after
 from underpass.carriers.http_client import Answer, HttpClient, Request
-from underpass.carriers.pacing import Pacing
-from underpass.carriers.pieces import PieceReader, cut, encode_data, new_token
-from underpass.carriers.up import MAX_TRIES, first, may_pass
+from underpass.carriers.pacing import TOO_LARGE, Pacing
+from underpass.carriers.pieces import MAX_EARLY, PieceReader, cut, encode_data, new_token
+from underpass.carriers.waiting import ANSWER_SECONDS, account, learn, preferring
 from underpass.errors import RemoteProtocolError
-from underpass.protocol.http.fields import Fields
 
 # 4,096 bytes are 5,462 characters: with the rest of the request line below the 8,000 that RFC 9112
 # section 3 asks everybody to take.
 PIECE_BYTES = 4096
 
 OPEN_SECONDS = 15.0
-ANSWER_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What one request carries up, none if it `waits`. `records` are those it is whole of."""
+
+    data: bytes
+    records: list[bytes]
+    waits: bool
+    is_under_way: bool = False
 
 
 class GetCarrier(Carrier):
@@ -33,104 +45,165 @@ class GetCarrier(Carrier):
     name: ClassVar[str] = "get"
 
     def __init__(self, client: HttpClient, pacing: Pacing) -> None:
-        self._client = client
+        self._calls = Calls(client, new_token(), pacing)
         self._pacing = pacing
-        self._token = new_token()
-        self._reader = PieceReader()
+        # Piece 0 each way is the opening message.
+        self._reader = PieceReader(1)
         self._next = 1
-        self._under_way = 0
-        self._idle = 0
+        # By number, those that have not been answered.
+        self._pending: dict[int, _Piece] = {}
         self._changed = asyncio.Event()
 
     async def open(self, message: bytes) -> bytes:
-        request = self._request(0, message, OPEN_SECONDS)
-        answer = await self._client.exchange(request)
-        if answer.status != 200:
-            raise answer.error("the server does not answer as one")
-        self._reader.insert(0, b"")
-        return answer.body
-
-    def _request(self, number: int, piece: bytes, seconds: float, hold: float = 0) -> Request:
-        fields = Fields([(b"Prefer", b"wait=%d" % hold)])
-        path = f"{self._token}/{number}/{encode_data(piece)}"
-        return Request("GET", path, fields=fields, seconds=seconds)
+        path = f"{self._calls.token}/0/{encode_data(message)}"
+        request = Request("GET", path, seconds=OPEN_SECONDS, is_repeatable=False)
+        return (await self._calls.once(request)).body
 
     async def run(self, feed: Feed) -> None:
+        if self._pacing.idle_limit is not None:
+            feed.lower_keepalive(self._pacing.idle_limit)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send(feed, tasks))
-                tasks.create_task(self._ask(feed, tasks))
-        except* CarrierError as errors:
-            raise first(errors) from None
+            if not self._pacing.is_serial:
+                try:
+                    await side_by_side(self._parallel(feed), self._calls.stuck())
+                except SerialPath:
+                    self._wait_no_more()
+                    self._pacing.is_serial = await self._helps(feed)
+            while self._pacing.is_serial:
+                await self._send_all(feed)
+                await self._exchange(self._wait(), feed)
+            await self._parallel(feed)
         finally:
-            self._client.close()
+            self._calls.client.close()
+
+    async def _parallel(self, feed: Feed) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send(feed, tasks))
+            tasks.create_task(self._ask(feed, tasks))
 
     async def _send(self, feed: Feed, tasks: asyncio.TaskGroup) -> None:
         """Send what there is, each piece with a request of its own."""
+        numbers = list(self._pending)
         while True:
-            await self._until(lambda: self._under_way < self._pacing.width + 1)
-            records = feed.take(PIECE_BYTES)
-            if not records:
+            for number in numbers:
+                await self._start(number, feed, tasks)
+            await self._until(lambda: self._has_room(self._next, waits=False))
+            numbers = self._take(feed)
+            if not numbers:
                 await feed.output()
-                continue
-            for piece in cut(records, PIECE_BYTES):
-                await self._until(lambda: self._under_way < self._pacing.width + 1)
-                self._begin(piece, feed, tasks)
 
     async def _ask(self, feed: Feed, tasks: asyncio.TaskGroup) -> None:
-        """Have at least one request wait at the server for what comes down."""
+        """Have some requests wait at the server for what comes down."""
         while True:
-            await self._until(lambda: self._idle == 0 and self._under_way < self._pacing.width)
-            self._begin(b"", feed, tasks)
+            await self._until(lambda: self._has_room(self._next, waits=True))
+            await self._start(self._wait(), feed, tasks)
+
+    async def _start(self, number: int, feed: Feed, tasks: asyncio.TaskGroup) -> None:
+        piece = self._pending[number]
+        await self._until(lambda: self._has_room(number, waits=piece.waits))
+        piece.is_under_way = True
+        tasks.create_task(self._exchange(number, feed))
+
+    async def _helps(self, feed: Feed) -> bool:
+        """Whether what was stuck goes quickly when it goes alone: if not, the path is only slow."""
+        now = asyncio.get_running_loop().time
+        started = now()
+        await self._send_all(feed)
+        return now() - started < stuck_after(feed.delay)
+
+    def _wait_no_more(self) -> None:
+        """What waited at the server and was given up is asked again, to be answered at once."""
+        for piece in self._pending.values():
+            piece.waits = False
+
+    async def _send_all(self, feed: Feed) -> None:
+        """Send what there is now, one piece after the other."""
+        while self._pending or self._take(feed):
+            await self._exchange(min(self._pending), feed)
+
+    def _take(self, feed: Feed) -> list[int]:
+        """Take what there is into pieces; their numbers."""
+        size = min(self._pacing.up.size, PIECE_BYTES)
+        records = feed.take(size)
+        if not records:
+            return []
+        pieces = cut(records, size)
+        whole = records if len(pieces) == 1 else []
+        return [self._number(_Piece(data, whole, waits=False)) for data in pieces]
+
+    def _wait(self) -> int:
+        return self._number(_Piece(b"", [], waits=True))
+
+    def _number(self, piece: _Piece) -> int:
+        number = self._next
+        self._next += 1
+        self._pending[number] = piece
+        return number
+
+    def _has_room(self, number: int, *, waits: bool) -> bool:
+        flow = self._pacing.down if waits else self._pacing.up
+        alike = sum(p.is_under_way and p.waits is waits for p in self._pending.values())
+        # Either end keeps few pieces that come before one that is missing.
+        return alike < flow.width and number < self._reader.next + MAX_EARLY
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
             self._changed.clear()
             await self._changed.wait()
 
-    def _begin(self, piece: bytes, feed: Feed, tasks: asyncio.TaskGroup) -> None:
-        self._under_way += 1
-        self._idle += not piece
-        tasks.create_task(self._exchange(self._next, piece, feed))
-        self._next += 1
-
-    async def _exchange(self, number: int, piece: bytes, feed: Feed) -> None:
+    async def _exchange(self, number: int, feed: Feed) -> None:
+        piece = self._pending[number]
         try:
             answer = await self._fetch(number, piece, feed)
-            self._pacing.came(len(answer.body))
             for came in self._reader.insert(number, answer.body):
                 if came:
                     feed.receive(came)
         except RemoteProtocolError as error:
             raise CarrierError(error.reason) from error
         finally:
-            self._under_way -= 1
-            self._idle -= not piece
+            piece.is_under_way = False
             self._changed.set()
+        del self._pending[number]
 
-    async def _fetch(self, number: int, piece: bytes, feed: Feed) -> Answer:
-        for _ in range(MAX_TRIES):
-            # Who brings something goes back at once: the next piece may need the room.
-            hold = 0 if piece else self._pacing.hold
-            started = asyncio.get_running_loop().time()
+    async def _fetch(self, number: int, piece: _Piece, feed: Feed) -> Answer:
+        """Ask until there is an answer: the same under the same number, as it may have arrived."""
+        now = asyncio.get_running_loop().time
+        for tries in itertools.count(1):
+            started = now()
             try:
-                request = self._request(number, piece, hold + ANSWER_SECONDS, hold)
-                answer = await self._client.exchange(request)
-                if answer.status == 200:
-                    return answer
-                failed = answer.error("a request was refused")
+                answer = await self._try(number, piece, feed)
+                if piece.waits:
+                    account(self._pacing.down, answer, now() - started)
+                else:
+                    self._pacing.up.passed(len(piece.data), now() - started)
+                return answer
             except CarrierError as error:
-                failed = error
-            if not may_pass(failed):
-                raise failed
-            waited = asyncio.get_running_loop().time() - started
-            if hold and waited > hold / 3:
-                self._pacing.idle_cut(waited)
-                feed.lower_keepalive(self._pacing.hold)
-            else:
-                self._pacing.objected(failed.status, 0)
-                await asyncio.sleep(failed.retry_after or 0)
-        raise failed
+                if piece.waits:
+                    learn(self._pacing, error, now() - started, feed)
+                else:
+                    self._objected(error, piece, feed)
+                await self._calls.pause(error, tries)
+        raise AssertionError("tries are counted without end")
+
+    async def _try(self, number: int, piece: _Piece, feed: Feed) -> Answer:
+        hold = self._pacing.hold if piece.waits else 0.0
+        path = f"{self._calls.token}/{number}/{encode_data(piece.data)}"
+        fields = preferring(hold, self._pacing.down)
+        watch = None if piece.waits else self._calls.watch(stuck_after(feed.delay))
+        try:
+            return await self._calls.once(
+                Request("GET", path, fields=fields, seconds=hold + ANSWER_SECONDS)
+            )
+        finally:
+            if watch is not None:
+                watch.cancel()
+
+    def _objected(self, error: CarrierError, piece: _Piece, feed: Feed) -> None:
+        self._pacing.up.objected(error.status, len(piece.data))
+        if piece.records and error.status in TOO_LARGE:
+            # In smaller pieces it may pass; this number then brings nothing.
+            feed.lost(piece.records)
+            piece.data, piece.records = b"", []
 
     def abort(self) -> None:
-        self._client.close()
+        self._calls.client.close()

@@ -6,6 +6,7 @@ on every wait; a proxy's demand for a login answered on the way. Redirects are n
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ MAX_KEPT = 32
 # How often a request is sent again because a proxy asks for a login; the login has its own bound.
 MAX_REPEATS = 4
 
+# A kept stream that fails within this may have been dead already; later, the request failed.
+KEPT_DEAD_SECONDS = 2.0
+
 SWITCHING_PROTOCOLS = 101
 
 _RETRY_AFTER_BOUND = 600.0
@@ -41,7 +45,8 @@ _RETRY_AFTER_BOUND = 600.0
 class Request:
     """One request. `path` is below the server's prefix; `seconds` bounds the wait for its answer.
 
-    `is_repeatable`: sent again by itself when a kept stream turns out to be dead.
+    `is_repeatable`: sent again by itself when a kept stream turns out to be dead; one that is not
+    goes over a stream of its own.
     """
 
     method: str
@@ -137,15 +142,17 @@ class HttpClient:
             way.messages.stream.abort()
 
     async def _send(self, request: Request) -> tuple[_Way, ResponseHead]:
-        way = self._take_kept()
-        if way is not None and request.is_repeatable:
+        now = asyncio.get_running_loop().time
+        way = self._take_kept() if request.is_repeatable else None
+        if way is not None:
+            started = now()
             try:
                 return await self._ask(way, request)
             except (StreamError, RemoteProtocolError):
-                # It was ended while it was kept.
-                way.messages.stream.abort()
-                way = None
-        return await self._ask(way or await self._open(), request)
+                # It was ended while it was kept; that is known within a round trip.
+                if now() - started > KEPT_DEAD_SECONDS:
+                    raise
+        return await self._ask(await self._open(), request)
 
     async def _ask(self, way: _Way, request: Request) -> tuple[_Way, ResponseHead]:
         """Send and wait for the final head; anew while a proxy asks for a login."""

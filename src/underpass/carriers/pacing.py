@@ -1,76 +1,137 @@
 """`Pacing`: how large pieces are and how many are under way, as the path allows. Pure.
 
-It grows while that helps, and shrinks when a box on the way objects. One is kept for each kind of
-carrier and route, and outlives its carriers: what was learned is not learned twice.
+It grows while that helps, and shrinks when a box on the way objects or a queue builds up. One is
+kept for each kind of carrier and route, and outlives its carriers: what was learned is not learned
+twice.
+
+What helps is told by time. A piece that takes little longer than the quickest ever did finds the
+line free, so more may be under way; one that takes much longer waits in some queue, where it only
+delays what is urgent. More pieces come before larger ones: a box that holds each back until it is
+whole costs the time of one piece, not of all.
 """
 
 from __future__ import annotations
 
 FIRST_SIZE = 64 * 1024
 LARGEST_SIZE = 1024 * 1024
+# Below this the heads of requests and responses cost more than what they bring.
 SMALLEST_SIZE = 1024
+# A queue makes pieces no smaller than this: beyond it fewer are under way instead.
+SMALL_SIZE = 16 * 1024
 FIRST_WIDTH = 2
 LARGEST_WIDTH = 16
 
-# A full piece that took longer than this to be answered is large enough.
-SLOW_SECONDS = 1.0
+# In seconds beyond twice and four times the quickest.
+_GROW_WITHIN = 0.2
+_SHRINK_BEYOND = 0.6
+# How fast the quickest is forgotten: the path may have changed.
+_FORGET = 0.01
 
 # How long an idle request may wait at the server, and what is left of that after a box cut one.
 FIRST_HOLD_SECONDS = 25.0
-LEAST_HOLD_SECONDS = 4.0
+LEAST_HOLD_SECONDS = 5.0
 _HOLD_MARGIN = 0.8
+# What was cut sooner was not cut for being idle: no box is so impatient.
+_IDLE_SECONDS = 4.0
+# Where one request goes at a time, what is to go up waits for an idle one to come back.
+SERIAL_HOLD_SECONDS = 1.0
 
-TOO_LARGE = 413
+# A body, a target or a head beyond a limit.
+TOO_LARGE = frozenset({413, 414, 431})
 # A box or the server has too much to do.
 OVERLOAD = frozenset({429, 503})
-# A box gave up on a request: too large, too slow, or too many.
-OBJECTIONS = frozenset({408, TOO_LARGE, 429, 500, 502, 503, 504})
+# A box gave up on a request, and perhaps would not have on a smaller one.
+TOO_MUCH = frozenset({408, 500, 502, 504}) | TOO_LARGE
+OBJECTIONS = TOO_MUCH | OVERLOAD
 
 
-class Pacing:
-    """See the module. `size` in bytes, `width` in requests at once, `hold` in seconds."""
+class Flow:
+    """One direction: `size` of a piece in bytes, `width` in pieces under way at once."""
 
-    __slots__ = ("_ceiling", "hold", "size", "width", "width_ceiling")
+    __slots__ = ("_ceiling", "_quickest", "size", "width")
 
     def __init__(self) -> None:
         self.size = FIRST_SIZE
         self.width = FIRST_WIDTH
-        self.hold = FIRST_HOLD_SECONDS
-        # Above these the path has objected.
+        # Above this the path has objected.
         self._ceiling = LARGEST_SIZE
-        self.width_ceiling = LARGEST_WIDTH
+        self._quickest: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Pacing {self.size} bytes, {self.width} at once, hold {self.hold:g} s>"
+        return f"<Flow {self.size} bytes, {self.width} at once>"
 
-    def succeeded(self, size: int, seconds: float) -> None:
-        """A piece of `size` bytes was answered after so many seconds."""
-        if size < self.size:
-            return
-        if seconds < SLOW_SECONDS:
+    def passed(self, size: int, seconds: float) -> None:
+        """A piece of `size` bytes was under way for so many seconds, and has passed."""
+        quickest = seconds if self._quickest is None else self._quickest
+        quickest += (seconds - quickest) * (1 if seconds < quickest else _FORGET)
+        self._quickest = quickest
+        if seconds > 4 * quickest + _SHRINK_BEYOND:
+            self._shrink()
+        elif size >= self.size // 2 and seconds < 2 * quickest + _GROW_WITHIN:
+            self._grow()
+
+    def _grow(self) -> None:
+        if self.width < LARGEST_WIDTH:
+            self.width += 1
+        else:
             self.size = min(self.size * 2, self._ceiling)
-        self.width = min(self.width + 1, self.width_ceiling)
 
-    def came(self, size: int) -> None:
-        """An answer of `size` bytes came down: while much comes, more may be under way."""
-        if size >= FIRST_SIZE:
-            self.width = min(self.width + 1, self.width_ceiling)
-        elif not size:
-            self.width = min(FIRST_WIDTH, self.width_ceiling)
+    def _shrink(self) -> None:
+        if self.size > SMALL_SIZE:
+            self.size //= 2
+        else:
+            self.width = max(FIRST_WIDTH, self.width - 1)
+
+    def rests(self) -> None:
+        """Nothing goes this way: a few requests are enough for what may come."""
+        self.width = min(self.width, FIRST_WIDTH)
 
     def objected(self, status: int, size: int) -> None:
         """A piece of `size` bytes came to nothing; `status` is 0 where no answer came."""
-        if status == TOO_LARGE:
-            # A limit: it stays.
-            self._ceiling = max(SMALLEST_SIZE, size // 2)
         if status in OVERLOAD:
             self.width = max(1, self.width // 2)
-        self.size = max(SMALLEST_SIZE, min(self.size // 2, self._ceiling))
+            return
+        smaller = max(SMALLEST_SIZE, min(self.size, size // 2))
+        if status in TOO_LARGE:
+            # A limit: it stays.
+            self._ceiling = min(self._ceiling, smaller)
+            self.size = min(self.size, smaller)
+        elif size > SMALL_SIZE:
+            self.size = smaller
 
-    def one_at_a_time(self) -> None:
-        """The path answers one request after the other: more would only wait."""
-        self.width = self.width_ceiling = 1
 
-    def idle_cut(self, seconds: float) -> None:
-        """An idle request was cut after so many seconds."""
-        self.hold = max(LEAST_HOLD_SECONDS, min(self.hold, seconds * _HOLD_MARGIN))
+class Pacing:
+    """Both directions of one kind of carrier, and what else is known of its path.
+
+    `hold` is for how many seconds an idle request may wait at the server. `is_serial`: the path
+    lets one request at a time through.
+    """
+
+    __slots__ = ("_hold", "down", "is_serial", "up")
+
+    def __init__(self) -> None:
+        self.up = Flow()
+        self.down = Flow()
+        self.is_serial = False
+        self._hold = FIRST_HOLD_SECONDS
+
+    def __repr__(self) -> str:
+        serial = ", one at a time" if self.is_serial else ""
+        return f"<Pacing up {self.up}, down {self.down}, hold {self.hold:g} s{serial}>"
+
+    @property
+    def hold(self) -> float:
+        """Seconds, as asked for with ``Prefer: wait``."""
+        return SERIAL_HOLD_SECONDS if self.is_serial else self._hold
+
+    @property
+    def idle_limit(self) -> float | None:
+        """For how many seconds something may stand idle, where a box has taught that."""
+        return self._hold if self._hold < FIRST_HOLD_SECONDS else None
+
+    def was_cut(self, seconds: float) -> bool:
+        """What was silent for so many seconds was cut; returns whether that tells of a limit."""
+        if seconds < _IDLE_SECONDS:
+            return False
+        self._hold = max(LEAST_HOLD_SECONDS, min(self._hold, seconds * _HOLD_MARGIN))
+        return True

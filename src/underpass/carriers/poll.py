@@ -1,68 +1,51 @@
 """`PollCarrier`: whole, bounded messages alone, for networks that hold back what is not whole.
 
 What goes up goes in POSTs, what comes down in the answers to requests that wait at the server;
-several of each are under way at once, over a TCP connection each.
+several of each are under way at once, over a TCP connection each. Where a path lets one request at
+a time through, a POST would wait as long as those do: then they take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import ClassVar
 
-from underpass.carriers.base import Carrier, CarrierError, Feed
+from underpass.carriers.base import Feed
+from underpass.carriers.calls import SerialPath, side_by_side, stuck_after
 from underpass.carriers.down import Down
-from underpass.carriers.http_client import HttpClient, Request
+from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
-from underpass.carriers.pieces import new_token
-from underpass.carriers.up import Up, first
-
-# The opening message and its answer: the server's work is small, the network's may be slow.
-OPEN_SECONDS = 15.0
-# The last word is not worth waiting for.
-END_SECONDS = 1.0
+from underpass.carriers.posting import PostingCarrier
 
 
-class PollCarrier(Carrier):
-    """See the module. The two pacings outlive the carrier."""
+class PollCarrier(PostingCarrier):
+    """See the module. `pacing` outlives the carrier."""
 
     name: ClassVar[str] = "poll"
 
-    def __init__(self, client: HttpClient, methods: Methods, up: Pacing, down: Pacing) -> None:
-        self._client = client
-        self._methods = methods
-        self._up = up
-        self._pacing = down
-        self._token = new_token()
+    def __init__(self, client: HttpClient, methods: Methods, pacing: Pacing) -> None:
+        super().__init__(client, methods, pacing)
+        self._asking = Down(self._calls, methods)
 
-    async def open(self, message: bytes) -> bytes:
-        method, path = self._methods.begin(self._token)
-        request = Request(method, path, message, seconds=OPEN_SECONDS, is_repeatable=False)
-        answer = await self._client.exchange(request)
-        if answer.status != 200:
-            raise answer.error("the server does not answer as one")
-        return answer.body
+    async def _carry(self, feed: Feed) -> None:
+        if not self._pacing.is_serial:
+            try:
+                await side_by_side(self._up.run(feed), self._down(feed), self._calls.stuck())
+            except SerialPath:
+                # What waits at the server is given up by now, and asked for again.
+                self._pacing.is_serial = await self._helps(feed)
+        while self._pacing.is_serial:
+            await self._up.send_all(feed)
+            await self._asking.ask_once(feed)
+        await side_by_side(self._up.run(feed), self._down(feed))
 
-    async def run(self, feed: Feed) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(Up(self._client, self._token, self._up).run(feed))
-                tasks.create_task(self._down(feed))
-        except* CarrierError as errors:
-            raise first(errors) from None
-        finally:
-            await self._end()
+    async def _helps(self, feed: Feed) -> bool:
+        """Whether what was stuck goes quickly when it goes alone: if not, the path is only slow."""
+        now = asyncio.get_running_loop().time
+        started = now()
+        await self._up.send_all(feed)
+        return now() - started < stuck_after(feed.delay)
 
     async def _down(self, feed: Feed) -> None:
-        await Down(self._client, self._token, self._methods, self._pacing).run(feed)
-
-    async def _end(self) -> None:
-        """Tell the server, if that is quick, and let go of the streams."""
-        method, path = self._methods.end(self._token)
-        with contextlib.suppress(CarrierError):
-            await self._client.exchange(Request(method, path, seconds=END_SECONDS))
-        self._client.close()
-
-    def abort(self) -> None:
-        self._client.close()
+        await self._asking.run(feed)

@@ -28,6 +28,9 @@ ABANDONED_SECONDS = 60.0
 # What one answer brings unless the client asks for less or more.
 ANSWER_BYTES = 256 * 1024
 
+# A request so far above the lowest that waits has that answered, with nothing.
+MAX_AHEAD = MAX_EARLY // 2
+
 # What the kept answers hold together: the memory of one carrier. The oldest go first; a client that
 # asks for one of those has lost the carrier, and no byte, as its session sends them again.
 KEPT_BYTES = 16 * 1024 * 1024
@@ -102,12 +105,20 @@ class ServedPieces:
                 self.end(error.reason)
                 raise CarrierError(error.reason) from error
 
-    async def down(self, number: int, wish: Wish) -> list[bytes]:
-        """Return the answer with this number, in parts. Raises `CarrierError` where none can be."""
+    async def down(self, number: int, wish: Wish) -> tuple[list[bytes], float]:
+        """Return the answer with this number, in parts, and for how many seconds it waited here.
+
+        Raises `CarrierError` where there can be none.
+        """
+        now = asyncio.get_running_loop().time
+        started = now()
         with self._request():
             feed = await self._living_feed()
             if number not in self._answers and not 0 <= number - self._next < MAX_EARLY:
                 raise CarrierError("an answer that is not kept any more, or too far ahead")
+            while number - self._next >= MAX_AHEAD:
+                # Who waits with a low number must not hold up the others.
+                self._keep(self._next, [])
             try:
                 with TimeLimit(min(wish.hold, MAX_HOLD_SECONDS)):
                     await self._fill(number, feed, wish.size)
@@ -117,7 +128,7 @@ class ServedPieces:
                 # The last words of the session may be on their way in the answer before this.
                 self._keep(number, [])
                 self.end(error.reason)
-            return self._answers.get(number, [])
+            return self._answers.get(number, []), now() - started
 
     async def _fill(self, number: int, feed: Feed, size: int) -> None:
         """Wait until there is an answer with this number."""

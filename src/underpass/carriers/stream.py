@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.http_client import Request, status_error
-from underpass.carriers.poll import PollCarrier
+from underpass.carriers.http_client import Request, StreamedAnswer, status_error
+from underpass.carriers.posting import PostingCarrier
 from underpass.errors import RemoteProtocolError, StreamError
 from underpass.net.clock import TimeLimit
 from underpass.protocol.http.fields import Fields
@@ -22,27 +23,32 @@ QUIET_SECONDS = 300.0
 _FIELDS = Fields([(b"Incremental", b"?1")])
 
 
-class StreamCarrier(PollCarrier):
-    """As `poll`, but for the way down."""
+class StreamCarrier(PostingCarrier):
+    """See the module. `pacing` outlives the carrier."""
 
     name: ClassVar[str] = "stream"
 
     async def _down(self, feed: Feed) -> None:
-        request = Request("GET", f"{self._token}/down", fields=_FIELDS, seconds=HEAD_SECONDS)
-        async with self._client.streaming(request) as answer:
-            if answer.head.status != 200:
-                raise status_error(
-                    "the response down was refused", answer.head.status, answer.head.fields
-                )
+        path = f"{self._calls.token}/down"
+        request = Request("GET", path, fields=_FIELDS, seconds=HEAD_SECONDS)
+        now = asyncio.get_running_loop().time
+        async with self._calls.client.streaming(request) as answer:
+            head = answer.head
+            if head.status != 200:
+                raise status_error("the response down was refused", head.status, head.fields)
+            came_at = now()
             try:
-                while True:
-                    with TimeLimit(QUIET_SECONDS):
-                        data = await answer.receive()
-                    if not data:
-                        break
+                while data := await self._receive(answer):
+                    came_at = now()
                     feed.receive(data)
-            except TimeoutError:
-                raise CarrierError("nothing comes down any more") from None
             except (StreamError, RemoteProtocolError) as error:
-                raise CarrierError(str(error)) from error
+                self._pacing.was_cut(now() - came_at)
+                raise CarrierError(f"the response down was cut: {error}") from error
         raise CarrierError("the response down has ended")
+
+    async def _receive(self, answer: StreamedAnswer) -> bytes:
+        try:
+            with TimeLimit(QUIET_SECONDS):
+                return await answer.receive()
+        except TimeoutError:
+            raise CarrierError("nothing comes down any more") from None

@@ -3,92 +3,115 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from dataclasses import dataclass
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.http_client import HttpClient, Request
-from underpass.carriers.pacing import OBJECTIONS, TOO_LARGE, Pacing
-from underpass.carriers.pieces import MAX_PIECE_BYTES, cut
-
-# A piece is sent at most so often, the first time included.
-MAX_TRIES = 3
+from underpass.carriers.calls import Calls, stuck_after
+from underpass.carriers.http_client import Request
+from underpass.carriers.pacing import SMALL_SIZE, TOO_MUCH
+from underpass.carriers.pieces import MAX_EARLY, MAX_PIECE_BYTES, cut
 
 # What an upload may take: a large piece over a slow line.
 POST_SECONDS = 60.0
 
-DONE = frozenset({200, 204})
+
+@dataclass(slots=True)
+class _Piece:
+    """A piece under way. `records` are those that it is whole of; none where it cuts one."""
+
+    data: bytes
+    records: list[bytes]
 
 
 class Up:
-    """The client's POSTs of one carrier, `token`."""
+    """The client's POSTs of one carrier. `run` and `send_all` may follow each other."""
 
-    def __init__(self, client: HttpClient, token: str, pacing: Pacing) -> None:
-        self._client = client
-        self._token = token
-        self._pacing = pacing
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._flow = calls.pacing.up
         self._next = 0
+        # By number, those that have not been answered.
+        self._pending: dict[int, _Piece] = {}
         self._under_way = 0
         self._room = asyncio.Event()
 
     async def run(self, feed: Feed) -> None:
         """Send until cancelled. Raises `CarrierError` when a piece can't be brought over."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
+        numbers = list(self._pending)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for number in numbers:
                     await self._wait_for_room()
-                    records = feed.take(min(self._pacing.size, MAX_PIECE_BYTES))
-                    if not records:
-                        await feed.output()
-                        continue
-                    for piece in cut(records, self._pacing.size):
-                        await self._wait_for_room()
-                        self._under_way += 1
-                        tasks.create_task(self._post(self._next, piece))
-                        self._next += 1
-        except* CarrierError as errors:
-            raise first(errors) from None
+                    self._under_way += 1
+                    tasks.create_task(self._post(number, feed))
+                await self._wait_for_room()
+                numbers = self._take(feed)
+                if not numbers:
+                    await feed.output()
+
+    async def send_all(self, feed: Feed) -> None:
+        """Send what there is now, one piece after the other. Raises as `run`."""
+        while self._pending or self._take(feed):
+            self._under_way += 1
+            await self._post(min(self._pending), feed)
+
+    def _take(self, feed: Feed) -> list[int]:
+        """Take what there is into pieces; their numbers."""
+        size = min(self._flow.size, MAX_PIECE_BYTES)
+        records = feed.take(size)
+        if not records:
+            return []
+        pieces = cut(records, size)
+        numbers = list(range(self._next, self._next + len(pieces)))
+        self._next += len(pieces)
+        whole = records if len(pieces) == 1 else []
+        self._pending |= {n: _Piece(piece, whole) for n, piece in zip(numbers, pieces, strict=True)}
+        return numbers
 
     async def _wait_for_room(self) -> None:
-        while self._under_way >= self._pacing.width:
+        while not self._has_room:
             self._room.clear()
             await self._room.wait()
 
-    async def _post(self, number: int, piece: bytes) -> None:
+    @property
+    def _has_room(self) -> bool:
+        # The server keeps few pieces that come before one that is missing.
+        is_near = self._next < min(self._pending, default=self._next) + MAX_EARLY
+        return is_near and self._under_way < self._flow.width
+
+    async def _post(self, number: int, feed: Feed) -> None:
+        """Bring one piece over: the same under the same number, as it may have arrived."""
+        piece = self._pending[number]
         try:
-            for tries in range(1, MAX_TRIES + 1):
-                error = await self._try(number, piece)
-                if error is None:
-                    return
-                self._pacing.objected(error.status, len(piece))
-                if tries == MAX_TRIES or error.status == TOO_LARGE or not may_pass(error):
-                    raise error
-                # The same piece under the same number, as it may have arrived.
-                await asyncio.sleep(error.retry_after or 0)
+            for tries in itertools.count(1):
+                try:
+                    await self._try(number, piece, feed)
+                    break
+                except CarrierError as error:
+                    self._flow.objected(error.status, len(piece.data))
+                    if piece.records and error.status in TOO_MUCH:
+                        # In smaller pieces it may pass; this number then brings nothing.
+                        feed.lost(piece.records)
+                        piece.data, piece.records = b"", []
+                    await self._calls.pause(error, tries)
+            del self._pending[number]
         finally:
             self._under_way -= 1
             self._room.set()
 
-    async def _try(self, number: int, piece: bytes) -> CarrierError | None:
+    async def _try(self, number: int, piece: _Piece, feed: Feed) -> None:
         now = asyncio.get_running_loop().time
+        request = Request("POST", f"{self._calls.token}/{number}", piece.data, seconds=POST_SECONDS)
+        watch = None
+        if len(piece.data) <= SMALL_SIZE:
+            watch = self._calls.watch(stuck_after(feed.delay))
         started = now()
-        request = Request("POST", f"{self._token}/{number}", piece, seconds=POST_SECONDS)
         try:
-            answer = await self._client.exchange(request)
-        except CarrierError as error:
-            return error
-        if answer.status not in DONE:
-            return answer.error("a piece going up was refused")
-        self._pacing.succeeded(len(piece), now() - started)
-        return None
-
-
-def may_pass(error: CarrierError) -> bool:
-    """Whether the same again may succeed: no answer came, or one that a busy box gives."""
-    return error.status == 0 or error.status in OBJECTIONS
-
-
-def first(errors: BaseExceptionGroup[CarrierError]) -> CarrierError:
-    """One error for a group of them: the one that came first."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, CarrierError) else CarrierError(str(error))
+            answer = await self._calls.once(request)
+            if answer.body:
+                raise CarrierError("a box on the way answers in the server's place", answer.status)
+        finally:
+            if watch is not None:
+                watch.cancel()
+        self._flow.passed(len(piece.data), now() - started)

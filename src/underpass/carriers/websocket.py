@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from underpass.carriers.base import Carrier, CarrierError, Feed
 from underpass.carriers.http_client import HttpClient, Request
+from underpass.carriers.pacing import Pacing
 from underpass.carriers.pieces import encode_data, new_token
 from underpass.carriers.websocket_messages import Messages, accept_value, run_messages
 from underpass.errors import RemoteProtocolError, StreamError
@@ -18,12 +19,16 @@ OPEN_SECONDS = 10.0
 
 
 class WebSocketCarrier(Carrier):
-    """See the module. The opening message goes in the target, so that it costs no round trip."""
+    """See the module. The opening message goes in the target, so that it costs no round trip.
+
+    `pacing` outlives the carrier.
+    """
 
     name: ClassVar[str] = "websocket"
 
-    def __init__(self, client: HttpClient) -> None:
+    def __init__(self, client: HttpClient, pacing: Pacing) -> None:
         self._client = client
+        self._pacing = pacing
         self._messages: Messages | None = None
 
     async def open(self, message: bytes) -> bytes:
@@ -56,7 +61,13 @@ class WebSocketCarrier(Carrier):
     async def run(self, feed: Feed) -> None:
         if self._messages is None:
             raise CarrierError("not opened")
-        await run_messages(self._messages, feed)
+        if self._pacing.idle_limit is not None:
+            feed.lower_keepalive(self._pacing.idle_limit)
+        try:
+            await run_messages(self._messages, feed)
+        except CarrierError:
+            self._pacing.was_cut(self._messages.silence)
+            raise
 
     def abort(self) -> None:
         if self._messages is not None:

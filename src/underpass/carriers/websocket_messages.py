@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 from underpass.carriers.base import CarrierError, Feed
+from underpass.carriers.calls import side_by_side
 from underpass.errors import RemoteProtocolError, StreamError
 from underpass.net.stream import Stream
 
@@ -42,17 +43,32 @@ class Messages:
         side = Side.CLIENT if is_client else Side.SERVER
         self._protocol = Protocol(side, state=OPEN, max_size=MAX_MESSAGE_BYTES)
         self._parts: list[bytes] = []
+        self._sending = asyncio.Lock()
+        self._clock = asyncio.get_running_loop().time
+        self._moved_at = self._clock()
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds nothing has been sent or received."""
+        return self._clock() - self._moved_at
 
     async def send(self, message: bytes) -> None:
         """Send one message. Raises as `Stream.send`."""
         self._protocol.send_binary(message)
-        await self.flush()
+        async with self._sending:
+            await self._flush()
 
-    async def flush(self) -> None:
-        """Send what the protocol itself has to say."""
-        for data in self._protocol.data_to_send():
-            if data:
-                await self.stream.send(data)
+    async def _flush(self) -> None:
+        """Send what the protocol has to say, and what it says meanwhile."""
+        while data := b"".join(self._protocol.data_to_send()):
+            self._moved_at = self._clock()
+            await self.stream.send(data)
+
+    async def _answer(self) -> None:
+        """Send the answer to a ping or a close; who sends at the moment sends that too."""
+        if not self._sending.locked():
+            async with self._sending:
+                await self._flush()
 
     async def receive(self) -> list[bytes]:
         """Return the messages that come next, at least one; empty when the other end has closed.
@@ -63,6 +79,7 @@ class Messages:
             data = await self.stream.receive(RECEIVE_BYTES)
             if not data:
                 return []
+            self._moved_at = self._clock()
             try:
                 self._protocol.receive_data(data)
             except WebSocketException as error:
@@ -75,7 +92,7 @@ class Messages:
                     self._take(frame, messages)
             if self._protocol.parser_exc is not None:
                 raise RemoteProtocolError(f"WebSocket: {self._protocol.parser_exc}")
-            await self.flush()
+            await self._answer()
             if messages or is_closed:
                 return messages
 
@@ -92,30 +109,33 @@ class Messages:
 
 
 async def run_messages(messages: Messages, feed: Feed) -> None:
-    """Move records both ways until either end has enough. Raises `CarrierError`."""
+    """Move records both ways until either end has enough. Raises `CarrierError` for every end."""
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send(messages, feed))
-            tasks.create_task(_receive(messages, feed))
-    except* CarrierError as errors:
-        raise CarrierError(str(errors.exceptions[0])) from None
-    except* (StreamError, RemoteProtocolError) as errors:
-        raise CarrierError(str(errors.exceptions[0])) from None
+        await side_by_side(_send(messages, feed), _receive(messages, feed))
+    except CarrierError:
+        # What was sent last is still delivered, as a session's last word may be in it.
+        await messages.stream.close()
+        raise
     finally:
-        messages.stream.close_soon()
+        messages.stream.abort()
 
 
 async def _send(messages: Messages, feed: Feed) -> None:
-    while True:
-        records = feed.take(TAKE_BYTES)
-        if records:
-            await messages.send(b"".join(records))
-        else:
-            await feed.output()
+    try:
+        while True:
+            if records := feed.take(TAKE_BYTES):
+                await messages.send(b"".join(records))
+            else:
+                await feed.output()
+    except StreamError as error:
+        raise CarrierError(f"the WebSocket was cut: {error}") from error
 
 
 async def _receive(messages: Messages, feed: Feed) -> None:
-    while received := await messages.receive():
-        for message in received:
-            feed.receive(message)
+    try:
+        while received := await messages.receive():
+            for message in received:
+                feed.receive(message)
+    except (StreamError, RemoteProtocolError) as error:
+        raise CarrierError(f"the WebSocket was cut: {error}") from error
     raise CarrierError("the WebSocket was closed")

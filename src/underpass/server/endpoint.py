@@ -132,14 +132,14 @@ class Endpoint:
                     await pieces.up(place.number, body)
                     return Page(204, _EMPTY)
                 case Act.DOWN:
-                    return _down_page(await pieces.down(place.number, _wish(head)))
+                    return _down_page(*await pieces.down(place.number, _wish(head)))
                 case Act.EXCHANGE:
                     await pieces.up(place.number, place.data)
                     wish = _wish(head)
                     # One that brings something goes back at once: what is to go up next may need
                     # its place on the way.
                     wish = replace(wish, hold=0.0) if place.data else wish
-                    return _down_page(await pieces.down(place.number, wish))
+                    return _down_page(*await pieces.down(place.number, wish))
                 case Act.STREAM:
                     return Page(200, _STREAMED, pieces.streamed()) if pieces.may_stream else None
                 case _:
@@ -166,8 +166,9 @@ class Endpoint:
         return True
 
 
-def _down_page(parts: list[bytes]) -> Page:
-    return Page(200, _WHOLE, b"".join(parts))
+def _down_page(parts: list[bytes], waited: float) -> Page:
+    timing = (b"Server-Timing", b"wait;dur=%d" % (waited * 1000))
+    return Page(200, Fields([*_WHOLE, timing]), b"".join(parts))
 
 
 def _wish(head: RequestHead) -> Wish:

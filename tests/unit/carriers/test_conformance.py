@@ -21,19 +21,19 @@ WHERE = Address("echo.example", 7)
 
 
 def websocket(one: World) -> Carrier:
-    return WebSocketCarrier(one.http())
+    return WebSocketCarrier(one.http(), Pacing())
 
 
 def stream(one: World) -> Carrier:
-    return StreamCarrier(one.http(), Methods(), Pacing(), Pacing())
+    return StreamCarrier(one.http(), Methods(), Pacing())
 
 
 def poll(one: World) -> Carrier:
-    return PollCarrier(one.http(), Methods(), Pacing(), Pacing())
+    return PollCarrier(one.http(), Methods(), Pacing())
 
 
 def poll_post(one: World) -> Carrier:
-    return PollCarrier(one.http(), Methods.parse("POST"), Pacing(), Pacing())
+    return PollCarrier(one.http(), Methods.parse("POST"), Pacing())
 
 
 def get(one: World) -> Carrier:

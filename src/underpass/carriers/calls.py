@@ -1,0 +1,102 @@
+"""`Calls`: the numbered requests of one carrier, and what is done about those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+from underpass.carriers.base import CarrierError, first_error
+from underpass.carriers.http_client import Answer, HttpClient, Request
+from underpass.carriers.pacing import OBJECTIONS, Pacing
+
+# How often a request is sent, the first time included. Where 30% of all requests fail, one in 1,400
+# fails so often.
+MAX_TRIES = 6
+# Before the second try, and four times as long before each further one.
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 2.0
+# Who is told to wait longer than this tries another kind of carrier.
+LONGEST_REST_SECONDS = 20.0
+
+DONE = frozenset({200, 204})
+
+# A small piece that is not answered within this and four round trips, while nothing else is either,
+# perhaps waits for a request that itself waits at the server.
+STUCK_SECONDS = 1.0
+
+
+class SerialPath(CarrierError):  # noqa: N818 - says what the path is
+    """It looks as if the path let one request at a time through."""
+
+
+class Calls:
+    """See the module. `answered` counts all answers, of whatever request of the carrier."""
+
+    def __init__(self, client: HttpClient, token: str, pacing: Pacing) -> None:
+        self.client = client
+        self.token = token
+        self.pacing = pacing
+        self.answered = 0
+        # Until then the path has asked to be left alone, by the loop's clock.
+        self._rest_until = 0.0
+        self._stuck = asyncio.Event()
+
+    async def once(self, request: Request) -> Answer:
+        """Send `request` once. Raises `CarrierError` for no answer and for one that says no."""
+        loop = asyncio.get_running_loop()
+        if (rest := self._rest_until - loop.time()) > 0:
+            await asyncio.sleep(rest)
+        answer = await self.client.exchange(request)
+        self.answered += 1
+        if answer.status not in DONE:
+            raise answer.error(f"{request.method} was refused")
+        if (answer.fields.get(b"content-type") or b"").lower().startswith(b"text/html"):
+            raise CarrierError("a page of a box on the way in the server's place", answer.status)
+        return answer
+
+    async def pause(self, error: CarrierError, tries: int) -> None:
+        """Wait before another try, after `tries` have failed; raise `error` where none would help.
+
+        ``Retry-After`` holds for all requests of the carrier (RFC 9110 10.2.3).
+        """
+        if tries >= MAX_TRIES or not (error.status == 0 or error.status in OBJECTIONS):
+            raise error
+        if error.retry_after is not None:
+            if error.retry_after > LONGEST_REST_SECONDS:
+                raise error
+            rest_until = asyncio.get_running_loop().time() + error.retry_after
+            self._rest_until = max(self._rest_until, rest_until)
+        pause = FIRST_PAUSE_SECONDS * 4 ** (tries - 1)
+        await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+
+    def watch(self, seconds: float) -> asyncio.TimerHandle:
+        """Begin to watch a small request: if nothing is answered for so long, the path is serial.
+
+        Cancel what this returns when the request is answered.
+        """
+        return asyncio.get_running_loop().call_later(seconds, self._look, self.answered)
+
+    def _look(self, answered: int) -> None:
+        if self.answered == answered:
+            self._stuck.set()
+
+    async def stuck(self) -> None:
+        """Raise `SerialPath` once a watched request is stuck; wait until then."""
+        await self._stuck.wait()
+        self._stuck.clear()
+        raise SerialPath("the path lets one request at a time through")
+
+
+def stuck_after(delay: float) -> float:
+    """How long a small request may be unanswered where a round trip takes `delay` seconds."""
+    return STUCK_SECONDS + 4 * delay
+
+
+async def side_by_side(*ways: Coroutine[None, None, None]) -> None:
+    """Run these until one ends, which ends the others. Raises the first `CarrierError` of them."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for way in ways:
+                tasks.create_task(way)
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None

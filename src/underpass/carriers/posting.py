@@ -1,0 +1,63 @@
+"""`PostingCarrier`: what `poll` and `stream` share, which is all but the way down.
+
+They begin with a PUT, send up in POSTs, and end with a DELETE, or what stands for those.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+
+from underpass.carriers.base import Carrier, CarrierError, Feed
+from underpass.carriers.calls import Calls, side_by_side
+from underpass.carriers.http_client import HttpClient, Request
+from underpass.carriers.methods import Methods
+from underpass.carriers.pacing import Pacing
+from underpass.carriers.pieces import new_token
+from underpass.carriers.up import Up
+
+# The opening message and its answer: the server's work is small, the network's may be slow.
+OPEN_SECONDS = 15.0
+# The last word is not worth waiting for.
+END_SECONDS = 1.0
+
+
+class PostingCarrier(Carrier):
+    """See the module. `pacing` outlives the carrier."""
+
+    def __init__(self, client: HttpClient, methods: Methods, pacing: Pacing) -> None:
+        self._methods = methods
+        self._pacing = pacing
+        self._calls = Calls(client, new_token(), pacing)
+        self._up = Up(self._calls)
+
+    async def open(self, message: bytes) -> bytes:
+        method, path = self._methods.begin(self._calls.token)
+        request = Request(method, path, message, seconds=OPEN_SECONDS, is_repeatable=False)
+        return (await self._calls.once(request)).body
+
+    async def run(self, feed: Feed) -> None:
+        if self._pacing.idle_limit is not None:
+            feed.lower_keepalive(self._pacing.idle_limit)
+        try:
+            await self._carry(feed)
+        finally:
+            await self._end()
+
+    async def _carry(self, feed: Feed) -> None:
+        """Move bytes both ways until the carrier ends. Raises `CarrierError` for every end."""
+        await side_by_side(self._up.run(feed), self._down(feed))
+
+    @abc.abstractmethod
+    async def _down(self, feed: Feed) -> None:
+        """Bring what comes down to `feed`. Raises `CarrierError` for every end."""
+
+    async def _end(self) -> None:
+        """Tell the server, if that is quick, and let go of the streams."""
+        method, path = self._methods.end(self._calls.token)
+        with contextlib.suppress(CarrierError):
+            await self._calls.client.exchange(Request(method, path, seconds=END_SECONDS))
+        self._calls.client.close()
+
+    def abort(self) -> None:
+        self._calls.client.close()
