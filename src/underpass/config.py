@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from types import NoneType
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
 from underpass.access import Rule
+from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
 from underpass.options import Kind, Limits, ProxyOptions, Via
 from underpass.server_options import ServerLimits, ServerOptions
@@ -40,7 +42,7 @@ MAX_SECRET_BYTES = 1024
 _SHOWN = 40
 
 
-Options = TypeVar("Options", ProxyOptions, ServerOptions)
+Options = TypeVar("Options", ProxyOptions, ServerOptions, ClientOptions)
 
 
 def _kinds(options: type, limits: type) -> dict[str, Kind]:
@@ -70,6 +72,9 @@ KINDS: Mapping[str, Kind] = _kinds(ProxyOptions, Limits)
 SERVER_KINDS: Mapping[str, Kind] = _kinds(ServerOptions, ServerLimits)
 """The same of the server, below ``[server]``."""
 
+CLIENT_KINDS: Mapping[str, Kind] = _kinds(ClientOptions, NoneType)
+"""The same of the client, below ``[client]``; it has no limits."""
+
 _PROXY = _Section(
     "proxy", KINDS, lambda values, limits: ProxyOptions(limits=Limits(**limits), **values)
 )
@@ -78,7 +83,9 @@ _SERVER = _Section(
     SERVER_KINDS,
     lambda values, limits: ServerOptions(limits=ServerLimits(**limits), **values),
 )
-_TABLES = ("proxy", "server")
+_CLIENT = _Section("client", CLIENT_KINDS, lambda values, _: ClientOptions(**values))
+# In the file of a profile, its own table stands beside that of the client's options.
+_TABLES = ("proxy", "server", "client", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ def load_proxy_options(
     `flags` are by option name, with text or lists of text; None is a flag that was not given.
     Raises `ConfigurationError`.
     """
-    return _load(_PROXY, config, environ or {}, flags or {})
+    return _load(_PROXY, [config] if config else [], environ or {}, flags or {})
 
 
 def load_server_options(
@@ -113,18 +120,27 @@ def load_server_options(
     flags: Mapping[str, object] | None = None,
 ) -> ServerOptions:
     """Read the server's options, as `load_proxy_options` does the proxy's."""
-    return _load(_SERVER, config, environ or {}, flags or {})
+    return _load(_SERVER, [config] if config else [], environ or {}, flags or {})
+
+
+def load_client_options(
+    configs: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> ClientOptions:
+    """Read the client's options, as `load_proxy_options` does the proxy's; of several files, later
+    ones are stronger."""
+    return _load(_CLIENT, configs, environ or {}, flags or {})
 
 
 def _load(
     section: _Section[Options],
-    config: Path | None,
+    configs: Sequence[Path],
     environ: Mapping[str, str],
     flags: Mapping[str, object],
 ) -> Options:
-    layers = [_environment(section, environ), _flags(flags)]
-    if config is not None:
-        layers.insert(0, _file(section, config))
+    layers = [_file(section, config) for config in configs]
+    layers += [_environment(section, environ), _flags(flags)]
     values: dict[str, Any] = {}
     for layer in layers:
         values.update(_decode(section, layer))
@@ -166,7 +182,7 @@ def _file(section: _Section[Options], path: Path) -> _Layer:
     table = section.table
     values = dict(_flatten(path, table, _table(path, table, _document(path).get(table, {}))))
     layer = _Layer(str(path), f"{path}: {table}.{{}}".format, values, False, path.parent)
-    via: Via | None = _decode(section, layer).get("via")
+    via: Via | Through | None = _decode(section, layer).get("via")
     if via is not None and via.password and _is_open(path):
         raise ConfigurationError(
             f"{layer.label('via')}: holds a password, but every user of this machine can read the "
@@ -192,7 +208,7 @@ def _table(path: Path, name: str, value: object) -> dict[str, object]:
 
 def _environment(section: _Section[Options], environ: Mapping[str, str]) -> _Layer:
     # What is another command's is known too: both may be started from one environment.
-    variables = {_variable(key): key for key in [*KINDS, *SERVER_KINDS]}
+    variables = {_variable(key): key for key in [*KINDS, *SERVER_KINDS, *CLIENT_KINDS]}
     values: dict[str, object] = {}
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
@@ -282,7 +298,9 @@ def _known(key: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 def _put_password(values: dict[str, Any], environ: Mapping[str, str]) -> None:
     """Put the password from a file or the environment in the place of the URL's own."""
-    via: Via | None = values.get("via")
+    via: Via | Through | None = values.get("via")
+    if isinstance(via, Through) and not via.chain:
+        via = None
     path: Path | None = values.get("via_password_file")
     if path is not None:
         try:
@@ -299,7 +317,7 @@ def _put_password(values: dict[str, Any], environ: Mapping[str, str]) -> None:
         raise ConfigurationError(
             f"via: there is a password for {via}, but no user; write {via.scheme}://USER@HOST:PORT"
         )
-    values["via"] = dataclasses.replace(via, password=password)
+    values["via"] = via.with_password(password)
 
 
 def read_secret(path: Path) -> str:
