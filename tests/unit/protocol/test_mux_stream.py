@@ -58,6 +58,30 @@ def test_no_more_is_taken_than_the_credit() -> None:
     assert stream.take(100) == b"gh"
 
 
+def test_all_is_taken_at_once_where_it_is_one_chunk() -> None:
+    stream = opening(send_limit=8)
+    stream.write(b"abcd")
+    assert stream.take_all(3) is None
+    assert stream.take_all(4) == b"abcd"
+    assert (stream.sent, stream.pending, stream.take_all(4)) == (4, 0, None)
+    stream.write(b"efgh")
+    assert stream.take_all(100) == b"efgh"
+    stream.write(b"i")
+    assert stream.take_all(100) is None
+
+
+def test_all_is_not_taken_at_once_where_more_belongs_to_it() -> None:
+    two, begun, ended = opening(), opening(), opening()
+    for part in (b"ab", b"cd"):
+        two.write(part)
+    begun.write(b"abcd")
+    assert begun.take(1) == b"a"
+    ended.write(b"abcd")
+    ended.finish()
+    assert [stream.take_all(100) for stream in (two, begun, ended)] == [None] * 3
+    assert [stream.take(100) for stream in (two, begun, ended)] == [b"abcd", b"bcd", b"abcd"]
+
+
 def test_a_fin_waits_for_the_bytes_before_it() -> None:
     stream = opening(send_limit=1)
     stream.write(b"ab")

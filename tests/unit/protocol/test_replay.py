@@ -20,6 +20,8 @@ from underpass.protocol.replay import (
     MAX_BYTES,
     MAX_NUMBERS,
     MAX_RECORDS,
+    RIDE_RECORDS,
+    RIDE_SECONDS,
     ReceiveLog,
     SendLog,
 )
@@ -347,6 +349,32 @@ def test_as_many_ranges_are_told_as_fit(room: int, count: int) -> None:
     told = log.acknowledge(NOW, room)
     assert told.next_seq == 1
     assert told.ranges == tuple((n, n) for n in range(2, 2 + 2 * count, 2))
+
+
+def test_an_acknowledgement_rides_along_once_a_millisecond() -> None:
+    log = come(0)
+    log.elicited(NOW)
+    assert log.rides_along(NOW)
+    log.acknowledge(NOW, ACK_ROOM)
+    log.add(1, 10, NOW)
+    log.elicited(NOW)
+    assert not log.rides_along(NOW + RIDE_SECONDS / 2)
+    assert log.rides_along(NOW + RIDE_SECONDS)
+
+
+def test_an_acknowledgement_that_is_due_rides_along_at_once() -> None:
+    log = come(0)
+    log.acknowledge(NOW, ACK_ROOM)
+    log.add(1, ACK_BYTES, NOW)
+    log.elicited(NOW)
+    assert log.rides_along(NOW)
+
+
+def test_records_that_elicit_nothing_are_told_with_the_next_when_they_are_many() -> None:
+    log = come(*range(RIDE_RECORDS - 1))
+    assert not log.rides_along(NOW)
+    log.add(RIDE_RECORDS - 1, 10, NOW)
+    assert log.rides_along(NOW)
 
 
 def test_a_repetition_is_acknowledged_though_nothing_is_new() -> None:
