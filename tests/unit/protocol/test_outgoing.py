@@ -222,3 +222,26 @@ def test_all_can_be_dropped() -> None:
     stage.outgoing.clear()
     assert stage.control() == ([], False)
     assert stage.data() == []
+
+
+@pytest.mark.parametrize("size", [1, 64, 4096, 65_521])
+def test_one_chunk_is_what_it_would_be_the_long_way(size: int) -> None:
+    short, long = Stage(), Stage()
+    stream = short.stream(bytes(size))
+    long.stream(bytes(size))
+    frame = short.outgoing.only_chunk(ROOM)
+    assert frame is not None
+    assert parse_frames(frame) == long.data()
+    assert (stream.is_ready, stream.sent, len(short.outgoing.scheduler)) == (False, size, 0)
+
+
+def test_a_chunk_that_is_not_all_or_does_not_fit_is_left_to_the_long_way() -> None:
+    alone, two, done = Stage(), Stage(), Stage()
+    alone.stream(b"data")
+    two.stream(b"one")
+    two.stream(b"two")
+    done.stream(b"data", fin=True)
+    assert alone.outgoing.only_chunk(18) is None
+    assert two.outgoing.only_chunk(ROOM) is None
+    assert done.outgoing.only_chunk(ROOM) is None
+    assert [data_of(stage.data()) for stage in (alone, two, done)] == [b"data", b"onetwo", b"data"]

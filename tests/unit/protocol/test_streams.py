@@ -62,6 +62,36 @@ def test_data_follows_open_at_once_and_is_there_when_it_is_accepted() -> None:
     assert pair.server.streams.read(stream, 9, pair.now) == b""
 
 
+@pytest.mark.parametrize(
+    "frames",
+    [
+        # Cut short, empty, longer than its record, followed by more, and not DATA at all.
+        encode_data(1, 0, b"abc")[:-1],
+        encode_data(1, 0, b"abc")[:15],
+        encode_data(1, 0, b"abc") + encode_fin(1, 3),
+        encode_fin(1, 0),
+        # Of a stream that never was, and of one that nobody has accepted.
+        encode_data(3, 0, b"abc"),
+        encode_data(2, 0, b"abc"),
+    ],
+)
+def test_only_a_whole_record_of_data_takes_the_short_way(frames: bytes) -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.server.streams.open("example.com", 443)
+    assert not pair.client.streams.receive_record(frames)
+    assert not pair.server.streams.receive_record(frames)
+    assert pair.server.streams.read(stream, 9, pair.now) is None
+
+
+@pytest.mark.parametrize("wrong", [encode_data(1, WINDOW, b"x"), encode_data(1, 2**64 - 1, b"x")])
+def test_the_short_way_lets_nothing_pass_beyond_the_credit(wrong: bytes) -> None:
+    pair = Pair()
+    pair.open()
+    with pytest.raises(RemoteProtocolError, match="beyond the credit"):
+        pair.server.streams.receive_record(wrong)
+
+
 def test_both_ends_open_streams_of_their_own_parity() -> None:
     pair = Pair()
     assert [pair.client.streams.open("a", 1) for _ in range(3)] == [1, 3, 5]
