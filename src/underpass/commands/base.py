@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -35,6 +37,15 @@ def add_command(
     )
     parser.set_defaults(parser=parser)
     return parser
+
+
+def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
+    """The state directory that ``--state`` or the environment names, or the usual one."""
+    from underpass.config import load_server_options  # noqa: PLC0415
+
+    # By way of the options, so that UNDERPASS_STATE and the default are those of what runs.
+    only = {name: environ[name] for name in ("UNDERPASS_STATE",) if name in environ}
+    return load_server_options(None, only, {"state": given}).state
 
 
 def check_certificate(options: ProxyOptions | ServerOptions) -> None:

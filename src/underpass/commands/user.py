@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from underpass.commands.base import EXIT_OK, Commands, add_command
+from underpass.commands.base import EXIT_OK, Commands, add_command, state_directory
 from underpass.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 # Longer than any password; a whole file piped in by mistake is not one.
 MAX_PASSWORD = 1024
 
+MAX_COUNT_DIGITS = 6
+
 _USER = """\
-The users that a proxy with --auth basic lets in, kept in the state directory. A running proxy
-sees changes within seconds. A password is asked for twice, or read as one line from standard
-input when that is not a terminal; it never stands on a command line.
+The users that a proxy with --auth basic and a tunnel's server let in, kept in the state directory.
+What is running sees changes within a second; a user who is removed loses their tunnels with it. A
+password is asked for twice, or read as one line from standard input when that is not a terminal; it
+never stands on a command line. Users of a tunnel need none: `underpass invite` lets them in.
 """
 
 _USER_EPILOG = """\
@@ -27,6 +30,7 @@ examples:
   underpass user add alice
   underpass user add robot --deny '*' --allow api.example.com:443 < password.txt
   underpass user token robot          print a new token for "Proxy-Authorization: Bearer"
+  underpass user limit alice --sessions 2 --streams 500
   underpass user list
 """
 
@@ -38,10 +42,11 @@ def add(commands: Commands) -> None:
     for name, summary in (
         ("add", "add a user, asking for a password"),
         ("remove", "remove a user"),
-        ("list", "list the users and their rules"),
+        ("list", "list the users, with their keys, limits and rules"),
         ("passwd", "give a user another password"),
         ("token", "print a new token for a user, in place of the old one"),
         ("rules", "show the rules of a user, or replace them by those given"),
+        ("limit", "show what a user may have at once in a tunnel, or change it"),
     ):
         action = add_command(actions, name, summary)
         if name != "list":
@@ -54,20 +59,27 @@ def add(commands: Commands) -> None:
             action.add_argument(
                 "--clear", action="store_true", help="leave no rules but those given"
             )
+        if name == "limit":
+            for what in ("sessions", "streams"):
+                text = f"so many {what} at once; 0: as many as the server lets everybody"
+                action.add_argument(f"--{what}", metavar="N", type=_count, help=text)
         text = "where the users are kept (default ~/.local/state/underpass)"
         action.add_argument("--state", metavar="DIR", help=text)
         action.set_defaults(run=_run, action=name)
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_COUNT_DIGITS:
+        raise argparse.ArgumentTypeError("expected a whole number from 0 to 999999")
+    return int(text)
+
+
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
     from underpass.access import Effect  # noqa: PLC0415
-    from underpass.config import load_proxy_options  # noqa: PLC0415
     from underpass.server import user_commands  # noqa: PLC0415
     from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
 
-    # By way of the options, so that UNDERPASS_STATE and the default are the proxy's own.
-    state = load_proxy_options(None, _only_state(), {"state": arguments.state}).state
-    store = SqliteUserStore(state)
+    store = SqliteUserStore(state_directory(arguments.state, os.environ))
     name = getattr(arguments, "name", "")
     given = [(Effect.ALLOW, text) for text in getattr(arguments, "allow", [])]
     given += [(Effect.DENY, text) for text in getattr(arguments, "deny", [])]
@@ -88,14 +100,13 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> int:
         case "rules":
             for rule in user_commands.rules_of(store, name):
                 print(rule)
+        case "limit":
+            limits = user_commands.limits(store, name, arguments.sessions, arguments.streams)
+            print(f"sessions {limits.sessions or '-'} streams {limits.streams or '-'}")
         case _:
             for line in user_commands.listing(store):
                 print(line)
     return EXIT_OK
-
-
-def _only_state() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("UNDERPASS_STATE",) if name in os.environ}
 
 
 def _rules(given: list[tuple[Effect, str]]) -> tuple[Rule, ...]:

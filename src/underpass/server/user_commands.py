@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+from collections.abc import Iterator, Sequence
 
 from underpass.access import Rule
 from underpass.errors import UserError
 from underpass.server.passwords import hash_password
-from underpass.server.user_store import SqliteUserStore, User, check_name
+from underpass.server.user_store import SqliteUserStore, User, UserLimits, check_name
 
 
 def add(store: SqliteUserStore, name: str, password: str, rules: Sequence[Rule]) -> None:
@@ -34,7 +35,7 @@ def change_password(store: SqliteUserStore, name: str, password: str) -> None:
 
 
 def remove(store: SqliteUserStore, name: str) -> None:
-    """Remove a user, with their tokens."""
+    """Remove a user, with their tokens, keys and codes; their tunnels end within a second."""
     store.remove(name)
 
 
@@ -56,9 +57,34 @@ def rules_of(store: SqliteUserStore, name: str) -> list[str]:
     return [f"{rule.effect.value} {rule}" for rule in user.rules]
 
 
+def limits(
+    store: SqliteUserStore, name: str, sessions: int | None, streams: int | None
+) -> UserLimits:
+    """Change the limits that are given, and return them as they are then."""
+    user = store.user(name)
+    if user is None:
+        raise UserError(f"there is no user {name}")
+    changed = UserLimits(
+        user.limits.sessions if sessions is None else sessions,
+        user.limits.streams if streams is None else streams,
+    )
+    if changed != user.limits:
+        store.set_limits(name, changed)
+    return changed
+
+
 def listing(store: SqliteUserStore) -> list[str]:
-    """All users, a line each: the name, and their rules."""
-    return [
-        " ".join([user.name, *(f"{rule.effect.value}:{rule}" for rule in user.rules)])
-        for user in store.users()
-    ]
+    """All users, a line each: the name, what they come in with, their limits and rules."""
+    keys = collections.Counter(store.key_owners().values())
+    return [" ".join(_described(user, keys[user.name])) for user in store.users()]
+
+
+def _described(user: User, keys: int) -> Iterator[str]:
+    yield user.name
+    if keys:
+        yield f"keys:{keys}"
+    if user.limits.sessions:
+        yield f"sessions:{user.limits.sessions}"
+    if user.limits.streams:
+        yield f"streams:{user.limits.streams}"
+    yield from (f"{rule.effect.value}:{rule}" for rule in user.rules)
