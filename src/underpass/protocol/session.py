@@ -3,10 +3,9 @@
 Three drive it: the carriers (`receive_data`, `data_to_send`), the application (`streams`), and the
 clock (`next_timer`, `handle_timer`). After each, take `events`, and let every carrier that has room
 ask for `data_to_send`: records are made when a carrier asks, so that nothing waits behind what was
-made too early. Time is an argument, in seconds of any steady clock; so are random bytes.
-
-What bytes from a network do wrong never raises here: a carrier that alters records is lost, and
-another end that breaks the protocol ends the session; events tell.
+made too early. Time is an argument, in seconds of any steady clock; so are random bytes. What bytes
+from a network do wrong never raises: a carrier that alters records is lost, another end that breaks
+the protocol ends the session, and events tell.
 """
 
 from __future__ import annotations
@@ -127,10 +126,11 @@ class Session:
         Records may follow at once. `nonce` is 16 fresh random bytes.
         """
         number = self._carriers.next_number()
-        self._add_carrier(number, now).nonce = nonce
-        next_seq = self._received.next_seq
-        session_id = self.terms.session_id
-        return number, make_attach(self._attach_key, session_id, number, nonce, next_seq)
+        carrier = self._add_carrier(number, now)
+        carrier.nonce = nonce
+        carrier.await_answer(now)
+        where = (self.terms.session_id, number, nonce, self._received.next_seq)
+        return number, make_attach(self._attach_key, *where)
 
     def receive_attached(self, number: int, body: bytes, now: float) -> None:
         """Client: take in the body of ATTACHED. Raises `RemoteProtocolError` for a wrong one."""
@@ -161,8 +161,8 @@ class Session:
         self._sent.acknowledge(Ack(0, attach.next_seq, ()), now)
         self._add_carrier(attach.number, now)
         self._times.proved()
-        next_seq = self._received.next_seq
-        return make_attached(self._attach_key, attach.number, next_seq, attach.nonce)
+        where = (attach.number, self._received.next_seq, attach.nonce)
+        return make_attached(self._attach_key, *where)
 
     def _add_carrier(self, number: int, now: float) -> SessionCarrier:
         if self.state is SessionState.CLOSED:
@@ -381,6 +381,7 @@ class Session:
             return
         self._happened(SessionInput.DRAINED)
         self._times.deadline = now + CLOSING_SECONDS
+        self.woke(now)  # A carrier that is dead unnoticed must not keep CLOSE.
         self.streams.outgoing.control.append(encode_close(CloseCode.DONE, ""))
 
     def abort(self, code: CloseCode, reason: str) -> None:

@@ -21,6 +21,8 @@ MIN_KEEPALIVE_SECONDS = 1.0
 
 # After sleep: what an answer over any living path takes, with room.
 PROBE_SECONDS = 3.0
+# What the answer to an attach takes over the slowest path that is worth having.
+ATTACH_SECONDS = 15.0
 
 
 class Verdict(enum.Enum):
@@ -85,6 +87,10 @@ class SessionCarrier:
         """Ask at once, and give it `PROBE_SECONDS` to answer."""
         self._probe_until = now + PROBE_SECONDS
         self._ask(now)
+
+    def await_answer(self, now: float) -> None:
+        """It was attached: give it `ATTACH_SECONDS` to bring anything authentic."""
+        self._probe_until = now + ATTACH_SECONDS
 
     def _ask(self, now: float) -> None:
         self._asked_at = now

@@ -96,6 +96,8 @@ class Streams:
         """
         if self.is_draining or self._last_allowed is not None:
             raise LocalProtocolError("this session opens no more streams", Failure.DRAINING)
+        if not host.isascii():
+            raise LocalProtocolError("a host that is not ASCII", Failure.BAD_TARGET)
         stream = self._table.open()
         stream.kind = kind
         stream.happened(StreamInput.SEND_OPEN)

@@ -100,6 +100,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         ("at least 1 s)", session_carrier.MIN_KEEPALIVE_SECONDS),
         ("more than 10 s ahead", session_times.SLEPT_SECONDS),
         ("gives each 3 s to answer", session_carrier.PROBE_SECONDS),
+        ("it attaches 15 s to bring", session_carrier.ATTACH_SECONDS),
     ],
 )
 def test_a_number_in_the_text_is_that_of_the_code(words: str, value: object) -> None:

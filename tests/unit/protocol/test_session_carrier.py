@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underpass.protocol.session_carrier import (
+    ATTACH_SECONDS,
     MAX_CARRIERS,
     MAX_NUMBER_GAPS,
     MIN_KEEPALIVE_SECONDS,
@@ -176,3 +177,18 @@ def test_numbers_may_come_in_any_order(numbers: tuple[int, ...]) -> None:
         assert not carriers.was_used(number)
         carriers.add(number, NOW)
     assert all(carriers.was_used(number) for number in numbers)
+
+
+def test_an_attach_that_brings_nothing_is_dead_in_time() -> None:
+    one = carrier()
+    one.await_answer(NOW)
+    assert not one.ping_wanted
+    assert one.check(NOW + ATTACH_SECONDS - 0.1) is Verdict.FINE
+    assert one.check(NOW + ATTACH_SECONDS) is Verdict.DEAD
+
+
+def test_an_attach_that_is_answered_lives_on() -> None:
+    one = carrier()
+    one.await_answer(NOW)
+    one.heard(NOW + 1)
+    assert one.check(NOW + ATTACH_SECONDS) is Verdict.FINE

@@ -545,3 +545,11 @@ def test_what_is_sent_is_said_as_the_page_has_it() -> None:
     dialogue.say(encode_open(1, 0, "a", 1))
     dialogue.session.streams.accept(1, "10.0.0.1:5")
     assert dialogue.heard()[-1] == Opened(1, "10.0.0.1:5")
+
+
+def test_a_host_that_is_not_ascii_opens_nothing() -> None:
+    pair = Pair()
+    with pytest.raises(LocalProtocolError, match="ASCII") as refused:
+        pair.client.streams.open("b\u00fccher.example", 443)
+    assert refused.value.failure is Failure.BAD_TARGET
+    assert len(pair.client.streams) == 0
