@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from underpass.commands import config, invite, proxy, server, user
+from underpass.commands import client, config, invite, join, proxy, server, status, user
 from underpass.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from underpass.errors import ConfigurationError, UnderpassError
 
@@ -20,7 +20,7 @@ exit codes: 0 fine, 1 failed while running, 2 wrong usage or configuration, 130 
 """
 
 # In the order of the help.
-COMMANDS = (proxy, server, invite, user, config)
+COMMANDS = (proxy, server, invite, join, client, status, user, config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

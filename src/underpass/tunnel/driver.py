@@ -74,7 +74,9 @@ class SessionDriver:
 
     def drop_carrier(self, number: int) -> None:
         """The carrier has ended."""
-        self._feeds.pop(number, None)
+        if (feed := self._feeds.pop(number, None)) is not None:
+            # Requests of it may still wait for something to bring.
+            feed.end("the carrier has ended")
         self.session.remove_carrier(number, self._loop.time())
         self.settle()
 

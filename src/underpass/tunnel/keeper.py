@@ -248,6 +248,7 @@ class Keeper:
             raise CarrierError(f"{maker.name}: {error}", error.status) from error
         tunnel, number = joined.tunnel, joined.number
         came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        started = _now()
         running = tunnel.carry(number, joined.carrier.run, came)
         task = self._tasks.create_task(running, name=maker.name)
         # An answer to this comes back the whole way.
@@ -263,7 +264,7 @@ class Keeper:
             task.cancel()
             raise
         if came.done():
-            return Standing(rank, task, _now())
+            return Standing(rank, task, _now(), _now() - started)
         if task.done() and not task.cancelled():
             raise CarrierError(f"{maker.name}: {task.result()}")
         task.cancel()
@@ -275,7 +276,7 @@ class Keeper:
         """Use a carrier, and whatever takes its place, until it ends; how long the last lived."""
         while True:
             self._standing, self._first = standing, standing.rank
-            self._tell(TunnelUp(self._makers[standing.rank].name, self.delay))
+            self._tell(TunnelUp(self._makers[standing.rank].name, standing.delay))
             following = await self._follower_of(standing)
             if following is None:
                 break

@@ -11,11 +11,12 @@ from underpass.carriers.base import CarrierError
 
 @dataclass(slots=True)
 class Standing:
-    """A carrier that works, the task that runs it, and since when it does."""
+    """A carrier that works, the task that runs it, since when it does, and its round trip."""
 
     rank: int
     task: asyncio.Task[CarrierError]
     since: float
+    delay: float
 
 
 class Race:

@@ -1,0 +1,67 @@
+"""The kinds of carriers over the ways to the server there are, in the order to try them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from underpass.carriers.base import Carrier
+from underpass.carriers.get import GetCarrier
+from underpass.carriers.http_client import HttpClient
+from underpass.carriers.methods import Methods
+from underpass.carriers.pacing import Pacing
+from underpass.carriers.poll import PollCarrier
+from underpass.carriers.server_url import ServerUrl
+from underpass.carriers.stream import StreamCarrier
+from underpass.carriers.websocket import WebSocketCarrier
+from underpass.outbound.ways import Way, Ways
+from underpass.tunnel.joining import Maker
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierMaker:
+    """Makes carriers of one kind over one way; what it learns of the way outlives them."""
+
+    name: str
+    make: Callable[[], Carrier]
+
+
+def makers(url: ServerUrl, ways: Ways, carrier: str, methods: Methods) -> list[Maker]:
+    """All that may work, best first; `carrier` is the name of a kind, or ``auto``.
+
+    A way that is dead costs each kind only its own head start, so all ways of a kind come before
+    the next kind.
+    """
+    found: list[Maker] = []
+    for kind, chosen, make in _kinds(ways, methods):
+        if carrier not in ("auto", kind):
+            continue
+        found += [CarrierMaker(f"{kind}, {way.name}", _making(make, url, way)) for way in chosen]
+    return found
+
+
+_Make = Callable[[HttpClient, Pacing], Carrier]
+
+
+def _kinds(ways: Ways, methods: Methods) -> Iterator[tuple[str, Sequence[Way], _Make]]:
+    if methods.can_get:
+        yield "websocket", ways.for_websocket, WebSocketCarrier
+    if methods.can_get and methods.can_post:
+        yield (
+            "stream",
+            ways.for_requests,
+            lambda client, pacing: StreamCarrier(client, methods, pacing),
+        )
+    if methods.can_post:
+        yield (
+            "poll",
+            ways.for_requests,
+            lambda client, pacing: PollCarrier(client, methods, pacing),
+        )
+    if methods.can_get:
+        yield "get", ways.for_requests, lambda client, pacing: GetCarrier(client, pacing)
+
+
+def _making(make: _Make, url: ServerUrl, way: Way) -> Callable[[], Carrier]:
+    pacing = Pacing()
+    return lambda: make(HttpClient(url, way.make), pacing)

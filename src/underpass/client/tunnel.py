@@ -1,0 +1,167 @@
+"""`ClientTunnel`: the tunnel to a profile's server, kept up for as long as it is entered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from underpass.address import Address
+from underpass.carriers.methods import Methods
+from underpass.client.chains import chains_for
+from underpass.client.makers import makers
+from underpass.client.network import NetworkMemory
+from underpass.client.profile import Profile, forget_code
+from underpass.client_options import ClientOptions, Through
+from underpass.errors import ConfigurationError
+from underpass.net.resolve import Resolver
+from underpass.net.stream import Stream
+from underpass.outbound.direct import Direct
+from underpass.outbound.server_tls import ServerTls, TlsSeen, Trust
+from underpass.outbound.ways import Ways
+from underpass.tunnel.greeting import ClientIdentity, Greeter, HandshakeRefused
+from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
+
+logger = logging.getLogger(__name__)
+
+# Names of servers and proxies; what the tunnel carries is resolved at the far end.
+DNS_SECONDS = 5.0
+
+MEMORY_FILE = "networks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """How a client reaches its server. `state` is where it remembers what worked."""
+
+    via: Through
+    carrier: str
+    methods: Methods
+    authorities: Path | None
+    state: Path
+
+    @classmethod
+    def of(cls, options: ClientOptions) -> Passage:
+        """What the options say of it."""
+        return cls(
+            options.via, options.carrier, options.methods, options.authorities, options.state
+        )
+
+
+Tell = Callable[[TunnelUp | TunnelDown], None]
+
+
+def _say_nothing(event: TunnelUp | TunnelDown) -> None:
+    """For who does not want to hear."""
+
+
+class ClientTunnel:
+    """See the module. `open` is a dial; `tell` hears when the tunnel is up or down.
+
+    Raises `ConfigurationError` on entry where no carrier is left to try.
+    """
+
+    def __init__(self, profile: Profile, passage: Passage, tell: Tell = _say_nothing) -> None:
+        self._profile = profile
+        self._passage = passage
+        self._tell = tell
+        self._tasks = asyncio.TaskGroup()
+        self._up = asyncio.Event()
+
+    async def __aenter__(self) -> ClientTunnel:
+        self._keeper = self._make_keeper()
+        self._ended: asyncio.Future[HandshakeRefused] = asyncio.get_running_loop().create_future()
+        tasks = await self._tasks.__aenter__()
+        self._running = tasks.create_task(self._run(), name="keeper")
+        return self
+
+    def _make_keeper(self) -> Keeper:
+        profile, passage = self._profile, self._passage
+        direct = Direct(Resolver(DNS_SECONDS))
+        chains = chains_for(passage.via, profile.url)
+        trust = Trust(profile.pin or None, passage.authorities)
+        ways = Ways(profile.url, chains, direct.open, ServerTls(trust, self._tls_seen))
+        kinds = makers(profile.url, ways, passage.carrier, passage.methods)
+        if not kinds:
+            raise ConfigurationError(
+                f"carrier: {passage.carrier} needs other methods than those that may be used"
+            )
+        path = passage.state / MEMORY_FILE
+        self._memory = NetworkMemory(path, str(profile.url), str(passage.via))
+        names = [kind.name for kind in kinds]
+        recalled = self._memory.recall()
+        first = names.index(recalled) if recalled in names else None
+        identity = ClientIdentity(profile.key, profile.server_key, profile.code)
+        return Keeper(Greeter(identity), kinds, self._heard, first)
+
+    def _tls_seen(self, seen: TlsSeen) -> None:
+        if seen.is_opened:
+            logger.warning(
+                "this network opens TLS (certificate of %s, issued by %s): it sees that the tunnel "
+                "is there, and nothing of what is in it",
+                seen.subject,
+                seen.issuer,
+            )
+
+    async def _run(self) -> None:
+        try:
+            await self._keeper.run()
+        except HandshakeRefused as refused:
+            self._ended.set_result(refused)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._running.cancel()
+        # Without the error: it is the caller's own, and goes on as it is.
+        await self._tasks.__aexit__(None, None, None)
+
+    def _heard(self, event: TunnelUp | TunnelDown) -> None:
+        if isinstance(event, TunnelUp):
+            self._up.set()
+            self._memory.remember(event.carrier)
+            self._let_in()
+        else:
+            self._up.clear()
+        self._tell(event)
+
+    def _let_in(self) -> None:
+        """The server knows our key now: the code has done its work."""
+        if self._profile.code:
+            self._profile = replace(self._profile, code=b"")
+            with contextlib.suppress(ConfigurationError):
+                forget_code(self._profile.path)
+
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps it up, for who shows how it is."""
+        return self._keeper
+
+    @property
+    def profile(self) -> Profile:
+        """Whose server it leads to."""
+        return self._profile
+
+    async def open(self, address: Address) -> Stream:
+        """Open a stream through the server. Raises `DialError`."""
+        return await self._keeper.open(address)
+
+    async def up(self) -> None:
+        """Return when the tunnel is up. Raises `HandshakeRefused` when it never will be."""
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(self._up.wait())
+            await asyncio.wait((waiting, self._ended), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+        if self._ended.done():
+            raise self._ended.result()
+
+    async def refused(self) -> HandshakeRefused:
+        """Return why the server lets us in no more; wait for it until then, perhaps for ever."""
+        return await asyncio.shield(self._ended)

@@ -1,0 +1,208 @@
+"""The composition root of the client's commands: options, logs, signals, tunnel and front ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from underpass.announce import say
+from underpass.app import EXIT_INTERRUPTED, loop_factory
+from underpass.client.control import Status, answering, socket_path
+from underpass.client.front_ends import FrontEnds, Listeners
+from underpass.client.login import ClientLogin
+from underpass.client.profile import Profile
+from underpass.client.tunnel import ClientTunnel, Passage
+from underpass.client_options import ClientOptions
+from underpass.config import read_secret
+from underpass.errors import ConfigurationError
+from underpass.log_writer import LogWriter
+from underpass.logs import AccessLog, logging_to
+from underpass.net.memory import keep_freed_memory
+from underpass.observe import Counter, Counters, Observer
+from underpass.tunnel.greeting import HandshakeRefused
+from underpass.tunnel.keeper import TunnelDown, TunnelUp
+
+logger = logging.getLogger(__name__)
+
+# What is under way when the client is told to end may take so long; a second signal ends it.
+DRAIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSetup:
+    """What a client runs with."""
+
+    profile: Profile
+    options: ClientOptions
+
+
+Load = Callable[[], ClientSetup]
+
+
+def run_client(load: Load) -> int:
+    """Run a client until a signal ends it, and return its exit code.
+
+    `load` reads profile and options, at the start and again at each SIGHUP. Raises
+    `ConfigurationError` where nothing was started, `HandshakeRefused` with the server's reason.
+    """
+    setup = load()
+    keep_freed_memory()
+    counters = Counters()
+    options = setup.options
+    with logging_to(options.log, options.log_file, counters) as log:
+        observer = Observer(counters, AccessLog(log, options.log))
+        process = ClientProcess(load, setup, log, observer)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(process.run())
+
+
+def listeners_of(options: ClientOptions) -> Listeners:
+    """Where to listen, as the options say. Raises `ConfigurationError`."""
+    login = None
+    if options.login_file is not None:
+        login = ClientLogin.parse(read_secret(options.login_file))
+    return Listeners(options.socks, options.http, options.forward, login)
+
+
+def tell_in_words(event: TunnelUp | TunnelDown) -> None:
+    """Say on standard output when the tunnel is up, and in the log why it is not."""
+    if isinstance(event, TunnelUp):
+        say(f"tunnel up: {event.carrier}, {event.delay * 1000:.0f} ms")
+    else:
+        logger.warning("no tunnel, trying again: %s", "; ".join(event.reasons) or "no way out")
+
+
+@dataclass(slots=True)
+class ClientProcess:
+    """One client: the first SIGTERM drains, a second ends, SIGHUP reads everything again."""
+
+    load: Load
+    setup: ClientSetup
+    log: LogWriter
+    observer: Observer
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    exit_code: int = 0
+    up_since: float | None = None
+    _last_reasons: tuple[str, ...] = ()
+
+    async def run(self) -> int:
+        """Serve until told to stop, drain, and return the exit code."""
+        profile, options = self.setup.profile, self.setup.options
+        listeners = listeners_of(options)
+        tunnel = ClientTunnel(profile, Passage.of(options), self._tell)
+        path = socket_path(profile.path, options.state)
+        async with (
+            tunnel,
+            FrontEnds(listeners, tunnel.open, self.observer) as front_ends,
+            answering(path, lambda: self._status(tunnel, front_ends)),
+        ):
+            for listening in front_ends.listening:
+                say(f"listening {listening}")
+            with self._signals(tunnel):
+                refused = await self._until_stopped(tunnel)
+                front_ends.stop_accepting()
+                if refused is None:
+                    await self._drain(front_ends)
+        if refused is not None:
+            raise refused
+        return self.exit_code
+
+    async def _until_stopped(self, tunnel: ClientTunnel) -> HandshakeRefused | None:
+        async with asyncio.TaskGroup() as tasks:
+            refused = tasks.create_task(tunnel.refused())
+            stopped = tasks.create_task(self.stopping.wait())
+            await asyncio.wait((refused, stopped), return_when=asyncio.FIRST_COMPLETED)
+            found = refused.result() if refused.done() else None
+            refused.cancel()
+            stopped.cancel()
+        return found
+
+    async def _drain(self, front_ends: FrontEnds) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            drained = tasks.create_task(front_ends.drain(DRAIN_SECONDS))
+            ended = tasks.create_task(self.ending.wait())
+            await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
+            ended.cancel()
+
+    # --- what is told
+
+    def _tell(self, event: TunnelUp | TunnelDown) -> None:
+        if isinstance(event, TunnelUp):
+            self.up_since, self._last_reasons = time.time(), ()
+        else:
+            self.up_since = None
+            reasons = tuple(sorted(event.reasons))
+            if reasons == self._last_reasons:
+                # Said already, and nothing has changed.
+                return
+            self._last_reasons = reasons
+        tell_in_words(event)
+
+    def _status(self, tunnel: ClientTunnel, front_ends: FrontEnds) -> Status:
+        keeper, counters = tunnel.keeper, self.observer.counters
+        return {
+            "server": str(tunnel.profile.url),
+            "user": tunnel.profile.name,
+            "up": keeper.carrier is not None,
+            "carrier": keeper.carrier,
+            "delay": round(keeper.delay, 6),
+            "since": self.up_since,
+            "streams": keeper.tunnel.stream_count if keeper.tunnel is not None else 0,
+            "clients": front_ends.client_count,
+            "sent": counters.value(Counter.BYTES_SENT),
+            "received": counters.value(Counter.BYTES_RECEIVED),
+            "listening": [str(one) for one in front_ends.listening],
+            "process": os.getpid(),
+        }
+
+    # --- signals
+
+    @contextlib.contextmanager
+    def _signals(self, tunnel: ClientTunnel) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop, 0)
+        loop.add_signal_handler(signal.SIGINT, self._stop, EXIT_INTERRUPTED)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, tunnel)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _stop(self, exit_code: int) -> None:
+        if self.stopping.is_set():
+            self.ending.set()
+        self.exit_code = max(self.exit_code, exit_code)
+        self.stopping.set()
+
+    def _reload(self, tunnel: ClientTunnel) -> None:
+        """Read everything again: say what takes a restart, and look at the network anew."""
+        try:
+            setup = self.load()
+            self.log.reopen()
+        except (ConfigurationError, OSError) as error:
+            self.observer.counters.add(Counter.RELOAD_FAILURES)
+            logger.error("configuration not changed: %s", error)
+            return
+        for one in dataclasses.fields(ClientOptions):
+            if getattr(setup.options, one.name) != getattr(self.setup.options, one.name):
+                logger.warning("a change of %s takes effect at the next start", one.name)
+        self.observer.counters.add(Counter.RELOADS)
+        tunnel.keeper.woke()
+        logger.info("configuration read again (process %d)", os.getpid())
+
+
+def complain(line: str) -> None:
+    """Say something on standard error, where a command's own output is another's."""
+    with contextlib.suppress(OSError):
+        print(f"underpass: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""What the client's commands share: which profile, and the options that all of them take."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underpass.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from underpass.client.profile import Profile
+    from underpass.client_app import ClientSetup
+
+INVITE = "UNDERPASS_INVITE"
+
+# Longer than any invite; a whole file piped in by mistake is not one.
+MAX_INVITE = 64 * 1024
+
+# (option, metavar, help); the option's name is its key in the configuration.
+WAY_FLAGS = (
+    ("via", "auto|none|URL", "go out as the system says, directly, or through this proxy: http://, "
+     "https:// or socks5://USER@HOST:PORT; several, with commas, in a row (default auto)"),
+    ("via_password_file", "FILE", "the proxy's password; or set UNDERPASS_VIA_PASSWORD"),
+    ("authorities", "FILE", "trust these too, PEM: for a network that opens TLS"),
+    ("carrier", "NAME|auto", "websocket, stream, poll or get (default auto: what works best)"),
+    ("methods", "LIST", "the HTTP methods to use, such as GET,POST (default all)"),
+    ("state", "DIR", "where keys and the control socket are (default ~/.local/state/underpass)"),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which server, and how to reach it."""
+    parser.add_argument(
+        "profile", metavar="PROFILE", nargs="?", help="which profile (default: the only one)"
+    )
+    parser.add_argument(
+        "--invite-file", metavar="FILE", type=Path, help="use the invite in this file instead"
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="read options from this TOML")
+    add_flags(parser, WAY_FLAGS)
+
+
+def add_flags(
+    parser: argparse.ArgumentParser, flags: tuple[tuple[str, str, str], ...], lists: str = ""
+) -> None:
+    """Add options by name; those named in `lists` may be repeated."""
+    for key, metavar, text in flags:
+        flag = "--" + key.replace("_", "-")
+        action = "append" if key in lists.split() else "store"
+        parser.add_argument(flag, dest=key, metavar=metavar, help=text, action=action)
+
+
+def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> ClientSetup:
+    """Read options and profile. Raises `ConfigurationError`."""
+    from underpass.client_app import ClientSetup  # noqa: PLC0415
+    from underpass.config import load_client_options  # noqa: PLC0415
+
+    path = profile_path(arguments)
+    configs = [one for one in (arguments.config, path) if one is not None]
+    options = load_client_options(configs, os.environ, flags)
+    if path is None:
+        return ClientSetup(_invited(arguments.invite_file, options.state), options)
+    from underpass.client.profile import load  # noqa: PLC0415
+
+    return ClientSetup(load(path), options)
+
+
+def profile_path(arguments: argparse.Namespace) -> Path | None:
+    """The file of the profile that is meant; None where an invite stands for one."""
+    from underpass.client import profile  # noqa: PLC0415
+
+    if arguments.profile is not None:
+        if arguments.invite_file is not None:
+            raise ConfigurationError("--invite-file: a profile is named already; use one of them")
+        return profile.path_of(arguments.profile, profile.profiles_folder())
+    if arguments.invite_file is not None or INVITE in os.environ:
+        return None
+    return profile.only_profile(profile.profiles_folder())
+
+
+def _invited(file: Path | None, state: Path) -> Profile:
+    from underpass.client.profile import parse_invite, without_profile  # noqa: PLC0415
+
+    if file is None:
+        return without_profile(parse_invite(os.environ[INVITE]), state)
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_INVITE).decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigurationError(f"--invite-file: {file}: {error.strerror}") from None
+    return without_profile(parse_invite(text), state)
+
+
+def given_flags(
+    arguments: argparse.Namespace, *tables: tuple[tuple[str, str, str], ...]
+) -> dict[str, object]:
+    """What was given of the options in these tables, by name."""
+    return {key: getattr(arguments, key) for table in tables for key, _, _ in table}
