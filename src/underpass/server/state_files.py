@@ -45,12 +45,17 @@ def make_secret_file(path: Path, content: bytes) -> bool:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(draft, path)
+            return _put(draft, path)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
-    except FileExistsError:
-        return False
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be made: {error.strerror}") from None
+
+
+def _put(draft: Path, path: Path) -> bool:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
     return True
