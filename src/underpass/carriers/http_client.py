@@ -159,7 +159,7 @@ class HttpClient:
         for _ in range(MAX_REPEATS):
             try:
                 head = await self._head(way, request)
-                if not way.route.must_repeat(head):
+                if not await way.route.must_repeat(head):
                     return way, head
                 # A login that is bound to its stream goes on over it.
                 if not (wants_keep_alive(head) and await self._has_finished(way)):

@@ -27,10 +27,11 @@ class Route(Protocol):
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         """`head`, in origin-form so far, as it is sent; anew each time that it is sent."""
 
-    def must_repeat(self, head: ResponseHead) -> bool:
-        """Whether `head` tells us, not the client, to send the request again on another stream.
+    async def must_repeat(self, head: ResponseHead) -> bool:
+        """Whether `head` tells us, not the client, to send the request again.
 
-        Raises `DialError` where it is for us and there is nothing more to try.
+        On the same stream, if it may go on, or on another that `open` opens. Call it for every
+        final head. Raises `DialError` where it is for us and there is nothing more to try.
         """
 
 
@@ -49,5 +50,5 @@ class StreamRoute(Route):
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         return head
 
-    def must_repeat(self, head: ResponseHead) -> bool:
+    async def must_repeat(self, head: ResponseHead) -> bool:
         return False

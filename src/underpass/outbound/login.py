@@ -1,69 +1,167 @@
-"""The login to an upstream proxy, as one request tries it."""
+"""The login to an upstream proxy, as the requests over one stream try it."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
 
 from underpass.errors import DialError, Failure
-from underpass.protocol.http.digest import Answerer, Request, parse_challenges
+from underpass.outbound.account import Account
+from underpass.outbound.bound_login import SCHEMES, BoundLogin
+from underpass.protocol.http.digest import Challenge, Request, parse_challenges
 from underpass.protocol.http.head import RequestHead, ResponseHead
 
-# A login is tried so often for one request: again where only its nonce was too old, no more, as
-# further failures could lock an account.
+# A login is tried so often for one request: again where only its nonce was too old, or where it
+# was good before, no more, as further failures could lock an account.
 MAX_TRIES = 2
+
+# Requests that one answer may cost, with the legs of a login that is bound to its stream: one
+# without, three legs, and the same again where the proxy closed the stream or changed its mind.
+MAX_REQUESTS = 8
+
+# These say the same again to the same challenge.
+SAME_WORDS = ("basic", "ntlm")
 
 AUTHENTICATION_REQUIRED = 407
 
 
 class LoginTries:
-    """Adds the login to one request, each time that it is sent.
+    """Adds the login to the requests of one stream, each time that one is sent.
 
-    What was challenged once is answered unasked the next time, by every request: `answerer` is
-    theirs together. It is None where there is no login.
+    `account` is what all streams know together; None where there is no login.
     """
 
-    def __init__(self, answerer: Answerer | None) -> None:
-        self._answerer = answerer
+    def __init__(self, account: Account | None) -> None:
+        self._account = account if account is not None and account.can_answer else None
+        self._bound: BoundLogin | None = None
         self._is_sent = False
+        self._has_turn = False
         self._refusals = 0
+        self._requests = 0
 
     @property
     def may_repeat(self) -> bool:
         """Whether a refusal could lead to another try."""
-        return self._answerer is not None
+        return self._account is not None
+
+    async def begin(self) -> None:
+        """A new stream was opened: what was bound to the one before is void. Raises `DialError`."""
+        self._end_turn()
+        self._is_sent = False
+        self._bound = None
+        if self._account is not None:
+            self._account.check()
+            self._bound = await self._account.begin()
+            if self._bound is None and self._account.answers_unasked:
+                await self._take_turn(self._account)
 
     def addressed(self, head: RequestHead) -> RequestHead:
         """`head` with Proxy-Authorization, where the proxy has told what it wants."""
-        if self._answerer is None:
+        if self._account is None:
             return head
-        request = Request(head.method.decode("ascii"), head.target.decode("ascii"))
-        answer = self._answerer.answer(request, secrets.token_hex(16))
+        if self._bound is not None:
+            answer = self._bound.answer()
+        else:
+            request = Request(head.method.decode("ascii"), head.target.decode("ascii"))
+            answer = self._account.answer(request)
         if answer is None:
             return head
         self._is_sent = True
         fields = head.fields.adding(b"Proxy-Authorization", answer)
         return RequestHead(head.method, head.target, head.version, fields)
 
-    def must_repeat(self, head: ResponseHead) -> bool:
+    async def must_repeat(self, head: ResponseHead) -> bool:
         """Whether `head` is a 407 that may be answered. Raises `DialError` where it may not.
 
         Raises `RemoteProtocolError` (UPSTREAM_PROTOCOL) for a challenge that can't be read.
         """
         if head.status != AUTHENTICATION_REQUIRED:
+            self._succeed()
             return False
-        self._refusals += self._is_sent
-        if self._answerer is None or self._refusals >= MAX_TRIES:
+        self._requests += 1
+        if self._account is None or self._requests >= MAX_REQUESTS:
             raise refused(head)
         challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
-        challenge = self._answerer.take(challenges)
-        if challenge is None or (self._refusals and challenge.scheme == "basic"):
-            # The same user and password in the same words would be refused again.
-            raise refused(head)
+        if not await self._goes_on(challenges):
+            await self._start(self._account, head, challenges)
         return True
 
+    def _succeed(self) -> None:
+        if self._is_sent and self._account is not None:
+            self._account.accepted()
+        self._is_sent = self._has_turn = False
+        self._refusals = self._requests = 0
 
-def refused(head: ResponseHead) -> DialError:
+    def _end_turn(self) -> None:
+        if self._has_turn and self._account is not None:
+            self._has_turn = False
+            self._account.let_go()
+
+    async def _goes_on(self, challenges: Sequence[Challenge]) -> bool:
+        """Whether the login under way on this stream has been asked for its next leg."""
+        bound = self._bound
+        if bound is None or not self._is_sent or self._account is None:
+            return False
+        tokens = [c.token for c in challenges if c.scheme == bound.scheme and c.token]
+        if not tokens:
+            return False
+        # This leg proves the password, the one before did not.
+        if not self._has_turn:
+            await self._take_turn(self._account)
+        await bound.take(tokens[0])
+        return True
+
+    async def _take_turn(self, account: Account) -> None:
+        await account.turn()
+        self._has_turn = True
+
+    async def _start(
+        self, account: Account, head: ResponseHead, challenges: Sequence[Challenge]
+    ) -> None:
+        """Take a refusal for what it is, and begin the login that is to be tried next."""
+        was_proven = account.is_proven
+        was_refused = self._note(account, challenges)
+        if self._refusals >= MAX_TRIES:
+            raise refused(head, account.problem)
+        if was_refused:
+            account.check()
+        scheme = await self._choose(account, challenges)
+        repeats = scheme in SAME_WORDS and not (was_proven or was_refused == "negotiate")
+        if scheme is None or (self._refusals and repeats):
+            raise refused(head, account.problem)
+        if self._bound is None:
+            await self._take_turn(account)
+
+    async def _choose(self, account: Account, challenges: Sequence[Challenge]) -> str | None:
+        """The best scheme that can be used, begun where it is bound to the stream."""
+        while True:
+            scheme = account.take(challenges)
+            # One that turns out not to be usable is not offered again.
+            self._bound = await account.begin()
+            if self._bound is not None or scheme not in SCHEMES:
+                return scheme
+
+    def _note(self, account: Account, challenges: Sequence[Challenge]) -> str:
+        """Count a refusal; the scheme that was refused, empty where only a nonce was too old."""
+        if not self._is_sent:
+            return ""
+        self._is_sent = False
+        self._refusals += 1
+        if any(c.scheme == "digest" and c.is_stale for c in challenges):
+            self._end_turn()
+            return ""
+        self._has_turn = False
+        account.refused()
+        scheme = self._bound.scheme if self._bound is not None else "other"
+        if scheme == "negotiate":
+            # Its tickets may be of no use here where the password is good.
+            account.exclude(scheme, "the proxy took no login by negotiate")
+        return scheme
+
+
+def refused(head: ResponseHead, problem: str = "") -> DialError:
     """What an upstream proxy's refusal is to our client, never the same status."""
     reason = head.fields.get(b"proxy-status") or head.reason
     details = f"the upstream proxy said {head.status} {reason.decode('latin-1')}".rstrip()
+    if problem:
+        details += f" ({problem})"
     return DialError(Failure.UPSTREAM_REFUSED, details, parameters={"received-status": head.status})

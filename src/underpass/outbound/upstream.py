@@ -16,10 +16,11 @@ from underpass.errors import DialError, Failure, RemoteProtocolError, StreamErro
 from underpass.net.connect import connect_tls
 from underpass.net.stream import Dial, Stream
 from underpass.net.transport import TransportStream
+from underpass.outbound.account import Account
 from underpass.outbound.direct import Direct
 from underpass.outbound.login import LoginTries, refused
 from underpass.protocol.grammar import Buffer, EndOfData, Need
-from underpass.protocol.http.digest import Answerer, Login
+from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
 from underpass.protocol.http.message import EndOfMessage, ResponseReader, Signal
@@ -68,7 +69,7 @@ class Upstream:
         self._dial = dial
         self._context = context
         # Kept between streams: what was asked once need not be asked each time.
-        self._answerer = Answerer(proxy.login) if proxy.login else None
+        self._account = Account(proxy.login, proxy.address.host)
 
     @classmethod
     def from_url(cls, url: str, direct: Direct) -> Upstream:
@@ -81,8 +82,8 @@ class Upstream:
         return self._proxy.scheme != "socks5"
 
     def login(self) -> LoginTries:
-        """The login for one request to the proxy."""
-        return LoginTries(self._answerer)
+        """The login for the requests over one stream to the proxy."""
+        return LoginTries(self._account)
 
     async def reach(self) -> Stream:
         """Open a stream to the proxy itself, for plain requests. Raises `DialError`."""
@@ -124,17 +125,21 @@ class Upstream:
         login = self.login()
         stream: Stream | None = None
         while True:
+            is_fresh = stream is None
             stream = stream or await self._reach()
             with _freeing(stream):
+                if is_fresh:
+                    await login.begin()
                 await stream.send(serialise_request(login.addressed(request)))
                 reader = ResponseReader()
                 reader.expect(b"CONNECT")
                 head = await _final_head(stream, reader)
+                # Ends the loop: the login counts its tries.
+                must_repeat = await login.must_repeat(head)
                 if head.status // 100 == 2:
                     stream.unread(reader.release())
                     return stream
-                # Ends the loop: the login counts its tries.
-                if not login.must_repeat(head):
+                if not must_repeat:
                     raise refused(head)
                 if not await _finish(stream, head, reader):
                     stream.abort()

@@ -28,14 +28,20 @@ class UpstreamRoute(Route):
         return self._login.may_repeat
 
     async def open(self) -> Stream:
-        return await self._reach()
+        stream = await self._reach()
+        try:
+            await self._login.begin()
+        except BaseException:
+            stream.abort()
+            raise
+        return stream
 
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         absolute = RequestHead(head.method, target.absolute_form, head.version, head.fields)
         return self._login.addressed(absolute)
 
-    def must_repeat(self, head: ResponseHead) -> bool:
+    async def must_repeat(self, head: ResponseHead) -> bool:
         try:
-            return self._login.must_repeat(head)
+            return await self._login.must_repeat(head)
         except RemoteProtocolError as error:
             raise DialError(error.failure, f"upstream proxy: {error.reason}") from error

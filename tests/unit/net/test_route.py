@@ -26,5 +26,5 @@ async def test_a_stream_route_dials_and_changes_nothing() -> None:
     head = RequestHead(b"GET", target.origin_form, HTTP_11, Fields())
     assert route.addressed(head, target) is head
     # An origin's 407 is the origin's affair.
-    assert not route.must_repeat(ResponseHead(407, b"Who?", HTTP_11, Fields()))
+    assert not await route.must_repeat(ResponseHead(407, b"Who?", HTTP_11, Fields()))
     assert not route.may_repeat

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from underpass.errors import DialError, Failure, RemoteProtocolError
+from underpass.outbound.account import Account
 from underpass.outbound.login import MAX_TRIES, LoginTries, refused
-from underpass.protocol.http.digest import Answerer, Login
+from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead
 
@@ -24,91 +25,91 @@ def response(status: int, *challenges: bytes) -> ResponseHead:
 
 
 @pytest.fixture
-def answerer() -> Answerer:
-    return Answerer(Login("carol", "sesame"))
+def account() -> Account:
+    return Account(Login("carol", "sesame"), "proxy.example")
 
 
 def login_of(head: RequestHead) -> bytes | None:
     return head.fields.get(b"proxy-authorization")
 
 
-def test_before_a_challenge_nothing_is_said(answerer: Answerer) -> None:
-    assert LoginTries(answerer).addressed(GET) is GET
+def test_before_a_challenge_nothing_is_said(account: Account) -> None:
+    assert LoginTries(account).addressed(GET) is GET
     assert LoginTries(None).addressed(GET) is GET
 
 
-def test_what_was_challenged_is_answered(answerer: Answerer) -> None:
-    login = LoginTries(answerer)
+async def test_what_was_challenged_is_answered(account: Account) -> None:
+    login = LoginTries(account)
     login.addressed(GET)
-    assert login.must_repeat(response(407, BASIC))
+    assert await login.must_repeat(response(407, BASIC))
     assert login_of(login.addressed(GET)) == b"Basic Y2Fyb2w6c2VzYW1l"
 
 
-def test_the_next_request_answers_unasked(answerer: Answerer) -> None:
-    LoginTries(answerer).must_repeat(response(407, digest(b"n")))
-    sent = LoginTries(answerer).addressed(GET)
+async def test_the_next_request_answers_unasked(account: Account) -> None:
+    await LoginTries(account).must_repeat(response(407, digest(b"n")))
+    sent = LoginTries(account).addressed(GET)
     assert b'nonce="n"' in (login_of(sent) or b"")
     assert (sent.method, sent.target, sent.version) == (GET.method, GET.target, GET.version)
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 503])
-def test_any_other_answer_is_the_clients(answerer: Answerer, status: int) -> None:
-    assert not LoginTries(answerer).must_repeat(response(status, BASIC))
-    assert not LoginTries(None).must_repeat(response(status))
+async def test_any_other_answer_is_the_clients(account: Account, status: int) -> None:
+    assert not await LoginTries(account).must_repeat(response(status, BASIC))
+    assert not await LoginTries(None).must_repeat(response(status))
 
 
-def tries(answerer: Answerer, *challenges: bytes) -> int:
+async def tries(account: Account, *challenges: bytes) -> int:
     """How often the login was sent before it was given up, always refused by `challenges`."""
-    login, count = LoginTries(answerer), 0
+    login, count = LoginTries(account), 0
     waiting = list(challenges)
     while True:
         count += login_of(login.addressed(GET)) is not None
         challenge = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         try:
-            assert login.must_repeat(response(407, challenge))
+            assert await login.must_repeat(response(407, challenge))
         except DialError:
             return count
 
 
-def test_a_refused_basic_is_not_repeated(answerer: Answerer) -> None:
-    assert tries(answerer, BASIC) == 1
+async def test_a_refused_basic_is_not_repeated(account: Account) -> None:
+    assert await tries(account, BASIC) == 1
     # The next request, which answers unasked, does not try it twice either.
-    assert tries(answerer, BASIC) == 1
+    assert await tries(account, BASIC) == 1
 
 
-def test_a_refused_digest_is_tried_twice_at_most(answerer: Answerer) -> None:
-    assert tries(answerer, digest(b"1"), digest(b"2"), digest(b"3")) == MAX_TRIES == 2
-    assert tries(answerer, digest(b"4", b", stale=true")) == MAX_TRIES
+async def test_a_refused_digest_is_tried_twice_at_most(account: Account) -> None:
+    assert await tries(account, digest(b"1"), digest(b"2"), digest(b"3")) == MAX_TRIES == 2
+    assert await tries(account, digest(b"4", b", stale=true")) == MAX_TRIES
 
 
-def test_a_stream_that_died_before_an_answer_was_no_refusal(answerer: Answerer) -> None:
-    LoginTries(answerer).must_repeat(response(407, digest(b"old")))
-    login = LoginTries(answerer)
+async def test_a_stream_that_died_before_an_answer_was_no_refusal(account: Account) -> None:
+    await LoginTries(account).must_repeat(response(407, digest(b"old")))
+    login = LoginTries(account)
     login.addressed(GET)
     login.addressed(GET)
-    assert login.must_repeat(response(407, digest(b"new", b", stale=true")))
+    assert await login.must_repeat(response(407, digest(b"new", b", stale=true")))
 
 
-@pytest.mark.parametrize("challenges", [(), (b"NTLM",), (b"Bearer",)])
-def test_what_cannot_be_answered_is_given_up(
-    answerer: Answerer, challenges: tuple[bytes, ...]
+@pytest.mark.parametrize("challenges", [(), (b"Hoba",), (b"Bearer",)])
+async def test_what_cannot_be_answered_is_given_up(
+    account: Account, challenges: tuple[bytes, ...]
 ) -> None:
     with pytest.raises(DialError, match="the upstream proxy said 407 So be it"):
-        LoginTries(answerer).must_repeat(response(407, *challenges))
+        await LoginTries(account).must_repeat(response(407, *challenges))
 
 
-def test_without_a_login_a_407_is_given_up() -> None:
+async def test_without_a_login_a_407_is_given_up() -> None:
     assert not LoginTries(None).may_repeat
     with pytest.raises(DialError) as caught:
-        LoginTries(None).must_repeat(response(407, BASIC))
+        await LoginTries(None).must_repeat(response(407, BASIC))
     assert caught.value.failure is Failure.UPSTREAM_REFUSED
     assert caught.value.parameters == {"received-status": 407}
 
 
-def test_a_broken_challenge_is_the_proxys_fault(answerer: Answerer) -> None:
-    assert LoginTries(answerer).may_repeat
+async def test_a_broken_challenge_is_the_proxys_fault(account: Account) -> None:
+    assert LoginTries(account).may_repeat
     with pytest.raises(RemoteProtocolError) as caught:
-        LoginTries(answerer).must_repeat(response(407, b'Digest realm="'))
+        await LoginTries(account).must_repeat(response(407, b'Digest realm="'))
     assert caught.value.failure is Failure.UPSTREAM_PROTOCOL
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from underpass.errors import DialError, Failure
 from underpass.net.stream import Stream
+from underpass.outbound.account import Account
 from underpass.outbound.login import LoginTries
 from underpass.outbound.upstream_route import UpstreamRoute
-from underpass.protocol.http.digest import Answerer, Login
+from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead
 from underpass.protocol.http.target import AbsoluteTarget, parse_absolute
@@ -20,7 +21,7 @@ async def nowhere() -> Stream:
 
 
 def route(login: Login | None = None) -> UpstreamRoute:
-    return UpstreamRoute(nowhere, LoginTries(Answerer(login) if login else None))
+    return UpstreamRoute(nowhere, LoginTries(Account(login, "proxy.example") if login else None))
 
 
 def head_for(target: AbsoluteTarget) -> RequestHead:
@@ -53,26 +54,26 @@ def test_the_target_is_absolute(asked: bytes, sent: bytes) -> None:
     assert list(addressed.fields) == [(b"Host", b"h")]
 
 
-def test_a_login_is_bound_to_the_absolute_target() -> None:
+async def test_a_login_is_bound_to_the_absolute_target() -> None:
     target = parse_absolute(b"http://site.example/a", b"GET")
     one = route(Login("carol", "sesame"))
     assert one.may_repeat
     challenge = (b"Proxy-Authenticate", b'Digest realm="p", nonce="n"')
-    assert one.must_repeat(ResponseHead(407, b"", HTTP_11, Fields([challenge])))
+    assert await one.must_repeat(ResponseHead(407, b"", HTTP_11, Fields([challenge])))
     login = one.addressed(head_for(target), target).fields.get(b"proxy-authorization") or b""
     assert b'uri="http://site.example/a"' in login
 
 
-def test_a_407_is_never_the_clients() -> None:
+async def test_a_407_is_never_the_clients() -> None:
     assert not route().may_repeat
-    assert not route().must_repeat(ResponseHead(401, b"", HTTP_11, Fields()))
+    assert not await route().must_repeat(ResponseHead(401, b"", HTTP_11, Fields()))
     with pytest.raises(DialError) as caught:
-        route().must_repeat(ResponseHead(407, b"", HTTP_11, Fields()))
+        await route().must_repeat(ResponseHead(407, b"", HTTP_11, Fields()))
     assert caught.value.parameters == {"received-status": 407}
 
 
-def test_a_broken_challenge_is_a_failure_of_the_proxy() -> None:
+async def test_a_broken_challenge_is_a_failure_of_the_proxy() -> None:
     broken = ResponseHead(407, b"", HTTP_11, Fields([(b"Proxy-Authenticate", b'Digest "')]))
     with pytest.raises(DialError, match="upstream proxy: ") as caught:
-        route(Login("carol", "sesame")).must_repeat(broken)
+        await route(Login("carol", "sesame")).must_repeat(broken)
     assert caught.value.failure is Failure.UPSTREAM_PROTOCOL

@@ -147,8 +147,8 @@ class Forwarding:
 
     async def _exchange(self, server: Server, errand: Errand) -> bool:
         responder = Responder(self._state, server, self._inbound, errand.exchange, errand.route)
-        outgoing = errand.route.addressed(errand.head, errand.target)
         try:
+            outgoing = errand.route.addressed(errand.head, errand.target)
             server.reader.expect(outgoing.method)
             try:
                 await server.stream.send(serialise_request(outgoing))

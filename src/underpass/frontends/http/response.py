@@ -69,7 +69,7 @@ class Responder:
         """
         head = await self._final_head(request)
         self._has_head = True
-        if self._route.must_repeat(head):
+        if await self._route.must_repeat(head):
             raise SendAgain
         if head.status == SWITCHING_PROTOCOLS:
             await self._switch(request, head)

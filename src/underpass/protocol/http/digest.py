@@ -13,9 +13,9 @@ from underpass.protocol.http.fields import TOKEN
 
 # Best first. Both are in every Digest proxy: squid knows MD5 alone.
 _ALGORITHMS = {"sha-256": hashlib.sha256, "md5": hashlib.md5}
-# A scheme alone, with a token68 (which none that we answer has), or with parameters to follow.
+# A scheme alone, with a token68 (as NTLM and Negotiate have), or with parameters to follow.
 _SCHEME = re.compile(
-    rb"[ ,]*(%s)(?: +[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))|[ \t]*(?=,)| +|$)" % TOKEN
+    rb"[ ,]*(%s)(?: +([A-Za-z0-9._~+/-]+=*)(?=[ \t]*(?:,|$))|[ \t]*(?=,)| +|$)" % TOKEN
 )
 # Bytes that are not UTF-8 are said back, and hashed, as they came.
 _AS_THEY_CAME = "surrogateescape"
@@ -42,10 +42,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenge: a scheme in lower case and its parameters."""
+    """One challenge: a scheme in lower case, and its parameters or its one token."""
 
     scheme: str
     parameters: dict[str, str]
+    token: str = ""
 
     @property
     def is_stale(self) -> bool:
@@ -75,7 +76,8 @@ def _parse(value: bytes) -> list[Challenge]:
         scheme = _SCHEME.match(value, at)
         if scheme is None:
             raise RemoteProtocolError("malformed challenge", Failure.UPSTREAM_PROTOCOL)
-        found.append(Challenge(scheme[1].decode("ascii").lower(), {}))
+        token = (scheme[2] or b"").decode("ascii")
+        found.append(Challenge(scheme[1].decode("ascii").lower(), {}, token))
         at = scheme.end()
     return found
 
@@ -87,6 +89,11 @@ class Answerer:
         self._login = login
         self._challenge: Challenge | None = None
         self._uses = 0
+
+    @property
+    def is_challenged(self) -> bool:
+        """Whether there is a challenge to answer."""
+        return self._challenge is not None
 
     def take(self, challenges: Sequence[Challenge]) -> Challenge | None:
         """Choose the best challenge that can be answered, and answer it from now on."""

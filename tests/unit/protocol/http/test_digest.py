@@ -165,12 +165,12 @@ def test_the_best_that_can_be_answered_is_chosen(
                 Challenge("newauth", {"realm": "apps", "type": "1"}),
             ],
         ),
-        # A token instead of parameters is a scheme's that we don't answer.
+        # A token instead of parameters.
         (
             [b"Negotiate YII+/a==, NTLM TlRMTVNTUAAC, Basic realm=x"],
             [
-                Challenge("negotiate", {}),
-                Challenge("ntlm", {}),
+                Challenge("negotiate", {}, "YII+/a=="),
+                Challenge("ntlm", {}, "TlRMTVNTUAAC"),
                 Challenge("basic", {"realm": "x"}),
             ],
         ),

@@ -1,0 +1,155 @@
+"""`Account`: our login to one upstream proxy, as all streams to it share it.
+
+It chooses the scheme, remembers what was challenged, and sees to it that a wrong password locks
+nobody out: until a login has been accepted, as many are under way at once as may still be refused,
+and after `MAX_REFUSALS` in a row none is tried any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from underpass.errors import DialError, Failure
+from underpass.outbound.bound_login import SCHEMES, BoundLogin, has_tickets
+from underpass.protocol.http.digest import Answerer, Challenge, Login, Request
+
+# Companies lock an account after 3 to 10 failures; others of the same user count too.
+MAX_REFUSALS = 3
+
+# A login that nobody answered for so long is taken for one that never arrived.
+VERDICT_SECONDS = 30.0
+
+
+class Account:
+    """See the module. `login` None: what the system's tickets can do. `host` is the proxy's."""
+
+    def __init__(
+        self, login: Login | None, host: str, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._login = login
+        self._host = host
+        self._now = now
+        self._answerer = Answerer(login) if login is not None else None
+        self._bound_scheme: str | None = None
+        # Schemes that can't be used from here, or were refused, and why the last of them was.
+        self._excluded: set[str] = set() if login or has_tickets() else set(SCHEMES)
+        self._problem = ""
+        self._refusals = 0
+        self._under_way: list[float] = []
+        self._changed = asyncio.Event()
+        self.is_proven = False
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether any challenge could be answered."""
+        return self._login is not None or "negotiate" not in self._excluded
+
+    @property
+    def answers_unasked(self) -> bool:
+        """Whether requests carry a login by Basic or Digest without being asked for it."""
+        answerer = self._answerer
+        return answerer is not None and answerer.is_challenged and self._bound_scheme is None
+
+    @property
+    def problem(self) -> str:
+        """Why a better scheme was not used; empty where none was missed."""
+        return self._problem
+
+    # --- schemes
+
+    def take(self, challenges: Sequence[Challenge]) -> str | None:
+        """Choose the best scheme of those offered that can be answered; None: there is none."""
+        offered = {challenge.scheme for challenge in challenges}
+        usable = [s for s in SCHEMES if s in offered and s not in self._excluded]
+        # Tickets alone are no login for NTLM.
+        usable = [s for s in usable if self._login is not None or s == "negotiate"]
+        self._bound_scheme = usable[0] if usable else None
+        if usable or self._answerer is None:
+            return self._bound_scheme
+        challenge = self._answerer.take(challenges)
+        return challenge.scheme if challenge is not None else None
+
+    async def begin(self) -> BoundLogin | None:
+        """Begin a login on a new stream, where the scheme is bound to it.
+
+        None for other schemes, and where it turns out that it can't be used from here.
+        """
+        scheme = self._bound_scheme
+        if scheme is None:
+            return None
+        try:
+            return await BoundLogin.begin(scheme, self._login, self._host)
+        except DialError as error:
+            self.exclude(scheme, error.details)
+            return None
+
+    def exclude(self, scheme: str, why: str) -> None:
+        """Do not use `scheme` any more."""
+        self._excluded.add(scheme)
+        self._problem = why
+        if self._bound_scheme == scheme:
+            self._bound_scheme = None
+
+    def answer(self, request: Request) -> bytes | None:
+        """The value of Proxy-Authorization by Basic or Digest; None before a challenge."""
+        if self._answerer is None or self._bound_scheme is not None:
+            return None
+        return self._answerer.answer(request, secrets.token_hex(16))
+
+    # --- refusals
+
+    def check(self) -> None:
+        """Raise `DialError` where the login is not to be tried any more."""
+        if self._refusals >= MAX_REFUSALS:
+            details = (
+                f"the proxy {self._host} refused the login {self._refusals} times; it is not tried "
+                "again, so that the account is not locked: correct the user or the password"
+            )
+            raise DialError(Failure.UPSTREAM_REFUSED, details, parameters={"received-status": 407})
+
+    async def turn(self) -> None:
+        """Wait until a login may be tried; it is then under way until `accepted` or `refused`.
+
+        Raises `DialError` as `check` does.
+        """
+        while True:
+            self.check()
+            now = self._now()
+            self._under_way = [at for at in self._under_way if now - at < VERDICT_SECONDS]
+            if self.is_proven:
+                return
+            if self._refusals + len(self._under_way) < MAX_REFUSALS:
+                self._under_way.append(now)
+                return
+            left = self._under_way[0] + VERDICT_SECONDS - now
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+
+    def accepted(self) -> None:
+        """The proxy let a login in."""
+        if self.is_proven:
+            return
+        self._refusals = 0
+        self.is_proven = True
+        self._under_way.clear()
+        self._tell_change()
+
+    def refused(self) -> None:
+        """The proxy refused a login."""
+        self._refusals += 1
+        self.is_proven = False
+        self.let_go()
+
+    def let_go(self) -> None:
+        """A login that was under way will get no verdict, or has got one."""
+        del self._under_way[:1]
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -1,0 +1,124 @@
+"""`BoundLogin`: one login by NTLM or Negotiate, which is bound to the stream it is made on.
+
+It takes several requests over the same stream (RFC 4559 section 4): our token, the proxy's, ours.
+What follows on that stream is logged in and says nothing more of it. pyspnego does the tokens; it
+is loaded by who needs it, as it is large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import importlib.util
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from underpass.errors import DialError, Failure
+from underpass.protocol.http.digest import Login
+
+if TYPE_CHECKING:
+    import spnego
+
+T = TypeVar("T")
+
+SCHEMES = ("negotiate", "ntlm")
+"""The schemes that are bound to a stream, best first."""
+
+# A ticket is asked of a server of the company's, which may be far or gone.
+TOKEN_SECONDS = 10.0
+
+# Longer than the largest ticket that Windows makes (64 KiB, in base64): no token of a proxy is.
+MAX_TOKEN = 96 * 1024
+
+# Of an error's text, as much as fits on a line.
+_SHOWN = 160
+
+
+def has_tickets() -> bool:
+    """Whether this system could log in without a password: its library for tickets is there."""
+    return importlib.util.find_spec("gssapi") is not None
+
+
+class BoundLogin:
+    """One login. `begin` makes it; then `answer` is sent, and `take` given what came, in turn."""
+
+    def __init__(self, scheme: str, context: spnego.ContextProxy) -> None:
+        self.scheme = scheme
+        self._context = context
+        self._answer: bytes | None = None
+
+    @classmethod
+    async def begin(cls, scheme: str, login: Login | None, host: str) -> BoundLogin:
+        """Begin a login to the proxy on `host`; None: with the system's tickets.
+
+        Raises `DialError` where this system can't log in so.
+        """
+        context = await _off_loop(scheme, lambda: _context(scheme, login, host))
+        bound = cls(scheme, context)
+        await bound._step(None)
+        return bound
+
+    async def take(self, token: str) -> None:
+        """Take the proxy's token, in base64. Raises `DialError` for one that does not fit."""
+        if len(token) > MAX_TOKEN:
+            raise _unable(self.scheme, "a token longer than any")
+        try:
+            await self._step(base64.b64decode(token, validate=True))
+        except binascii.Error:
+            raise _unable(self.scheme, "a token that is no base64") from None
+
+    def answer(self) -> bytes | None:
+        """The value of Proxy-Authorization for the next request; None once all is said."""
+        token, self._answer = self._answer, None
+        if token is None:
+            return None
+        return self.scheme.title().encode("ascii").replace(b"Ntlm", b"NTLM") + b" " + token
+
+    async def _step(self, token: bytes | None) -> None:
+        answer = await _off_loop(self.scheme, lambda: self._context.step(token))
+        self._answer = base64.b64encode(answer) if answer else None
+
+
+def _context(scheme: str, login: Login | None, host: str) -> spnego.ContextProxy:
+    import spnego  # noqa: PLC0415 - a fifth of a second that few need
+
+    if login is None:
+        options = spnego.NegotiateOptions.use_gssapi
+        return spnego.client(None, None, host, "http", protocol=scheme, options=options)
+    return spnego.client(login.user, login.password, host, "http", protocol=scheme)
+
+
+async def _off_loop(scheme: str, work: Callable[[], T]) -> T:
+    """Run `work` in a thread: a ticket is fetched over the network. Raises `DialError`."""
+    try:
+        async with asyncio.timeout(TOKEN_SECONDS):
+            return await asyncio.to_thread(_translated, scheme, work)
+    except TimeoutError:
+        raise _unable(scheme, "nobody gives a ticket in time") from None
+
+
+def _translated(scheme: str, work: Callable[[], T]) -> T:
+    import spnego.exceptions  # noqa: PLC0415 - see above
+
+    try:
+        return work()
+    except ImportError:
+        raise _unable(scheme, "this system has no library for tickets") from None
+    except (
+        spnego.exceptions.SpnegoError,
+        # What its parsers raise for tokens that are none.
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        NotImplementedError,
+        struct.error,
+    ) as error:
+        raise _unable(scheme, str(error)) from error
+
+
+def _unable(scheme: str, why: str) -> DialError:
+    line = "".join(character if character.isprintable() else " " for character in why)[:_SHOWN]
+    return DialError(Failure.UPSTREAM_REFUSED, f"no login by {scheme}: {line}")
