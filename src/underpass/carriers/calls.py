@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 
 from underpass.carriers.base import CarrierError, first_error
 from underpass.carriers.http_client import Answer, HttpClient, Request
+from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import OBJECTIONS, Pacing
 
 # How often a request is sent, the first time included. Where 30% of all requests fail, one in 1,400
@@ -17,6 +19,9 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 # Who is told to wait longer than this tries another kind of carrier.
 LONGEST_REST_SECONDS = 20.0
+
+# The last word is not worth waiting for.
+END_SECONDS = 1.0
 
 DONE = frozenset({200, 204})
 
@@ -68,6 +73,15 @@ class Calls:
             self._rest_until = max(self._rest_until, rest_until)
         pause = FIRST_PAUSE_SECONDS * 4 ** (tries - 1)
         await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+
+    async def end(self, methods: Methods) -> None:
+        """Tell the server that the carrier ends, if that is quick, and let go of the streams."""
+        method, path = methods.end(self.token)
+        try:
+            with contextlib.suppress(CarrierError):
+                await self.client.exchange(Request(method, path, seconds=END_SECONDS))
+        finally:
+            self.client.close()
 
     def watch(self, seconds: float) -> asyncio.TimerHandle:
         """Begin to watch a small request: if nothing is answered for so long, the path is serial.

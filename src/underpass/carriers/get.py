@@ -9,6 +9,7 @@ they take turns.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,16 +18,20 @@ from typing import ClassVar
 from underpass.carriers.base import Carrier, CarrierError, Feed
 from underpass.carriers.calls import Calls, SerialPath, side_by_side, stuck_after
 from underpass.carriers.http_client import Answer, HttpClient, Request
+from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import TOO_LARGE, Pacing
 from underpass.carriers.pieces import MAX_EARLY, PieceReader, cut, encode_data, new_token
 from underpass.carriers.waiting import ANSWER_SECONDS, account, learn, preferring
 from underpass.errors import RemoteProtocolError
+from underpass.net.clock import TimeLimit
 
 # 4,096 bytes are 5,462 characters: with the rest of the request line below the 8,000 that RFC 9112
 # section 3 asks everybody to take.
 PIECE_BYTES = 4096
 
 OPEN_SECONDS = 15.0
+# How long the end of a session waits for what was sent last.
+LAST_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -74,7 +79,7 @@ class GetCarrier(Carrier):
                 await self._exchange(self._wait(), feed)
             await self._parallel(feed)
         finally:
-            self._calls.client.close()
+            await self._calls.end(Methods(frozenset({"GET"})))
 
     async def _parallel(self, feed: Feed) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -90,7 +95,17 @@ class GetCarrier(Carrier):
             await self._until(lambda: self._has_room(self._next, waits=False))
             numbers = self._take(feed)
             if not numbers:
-                await feed.output()
+                await self._output(feed)
+
+    async def _output(self, feed: Feed) -> None:
+        """Wait for something to send. What is under way is finished before the end is told of."""
+        try:
+            await feed.output()
+        except CarrierError:
+            # The session's last word is among it.
+            with contextlib.suppress(TimeoutError), TimeLimit(LAST_SECONDS):
+                await self._until(lambda: all(piece.waits for piece in self._pending.values()))
+            raise
 
     async def _ask(self, feed: Feed, tasks: asyncio.TaskGroup) -> None:
         """Have some requests wait at the server for what comes down."""

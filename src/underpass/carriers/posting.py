@@ -6,9 +6,8 @@ They begin with a PUT, send up in POSTs, and end with a DELETE, or what stands f
 from __future__ import annotations
 
 import abc
-import contextlib
 
-from underpass.carriers.base import Carrier, CarrierError, Feed
+from underpass.carriers.base import Carrier, Feed
 from underpass.carriers.calls import Calls, side_by_side
 from underpass.carriers.http_client import HttpClient, Request
 from underpass.carriers.methods import Methods
@@ -18,8 +17,6 @@ from underpass.carriers.up import Up
 
 # The opening message and its answer: the server's work is small, the network's may be slow.
 OPEN_SECONDS = 15.0
-# The last word is not worth waiting for.
-END_SECONDS = 1.0
 
 
 class PostingCarrier(Carrier):
@@ -42,7 +39,7 @@ class PostingCarrier(Carrier):
         try:
             await self._carry(feed)
         finally:
-            await self._end()
+            await self._calls.end(self._methods)
 
     async def _carry(self, feed: Feed) -> None:
         """Move bytes both ways until the carrier ends. Raises `CarrierError` for every end."""
@@ -51,13 +48,6 @@ class PostingCarrier(Carrier):
     @abc.abstractmethod
     async def _down(self, feed: Feed) -> None:
         """Bring what comes down to `feed`. Raises `CarrierError` for every end."""
-
-    async def _end(self) -> None:
-        """Tell the server, if that is quick, and let go of the streams."""
-        method, path = self._methods.end(self._calls.token)
-        with contextlib.suppress(CarrierError):
-            await self._calls.client.exchange(Request(method, path, seconds=END_SECONDS))
-        self._calls.client.close()
 
     def abort(self) -> None:
         self._calls.client.close()

@@ -65,6 +65,7 @@ class ServedPieces:
         self._advanced = asyncio.Event()
         self._is_streamed = False
         self._here = 0
+        self._waiting: set[TimeLimit] = set()
         self._seen_at = 0.0
         self._ended: asyncio.Future[CarrierError] = asyncio.get_running_loop().create_future()
 
@@ -91,7 +92,8 @@ class ServedPieces:
         if not self._ended.done():
             self._ended.set_result(CarrierError(reason))
             self._begun.set()
-            self._advanced.set()
+            for limit in self._waiting:
+                limit.expire()
 
     async def up(self, number: int, piece: bytes) -> None:
         """Take in a piece; one that came before changes nothing. Raises `CarrierError`."""
@@ -120,7 +122,7 @@ class ServedPieces:
                 # Who waits with a low number must not hold up the others.
                 self._keep(self._next, [])
             try:
-                with TimeLimit(min(wish.hold, MAX_HOLD_SECONDS)):
+                with self._time_limit(wish.hold):
                     await self._fill(number, feed, wish.size)
             except TimeoutError:
                 self._keep(number, [])
@@ -172,8 +174,9 @@ class ServedPieces:
                     if records := feed.take(CHUNK_BYTES):
                         yield b"".join(records)
                     else:
-                        await feed.output()
-            except CarrierError:
+                        with self._time_limit(None):
+                            await feed.output()
+            except (CarrierError, TimeoutError):
                 # The session has ended, or has given this carrier up: so ends the answer.
                 return
             finally:
@@ -187,6 +190,18 @@ class ServedPieces:
         finally:
             self._here -= 1
             self._seen_at = asyncio.get_running_loop().time()
+
+    @contextlib.contextmanager
+    def _time_limit(self, seconds: float | None) -> Iterator[None]:
+        """A time-out for a wait that the end of the carrier ends too."""
+        if seconds is not None:
+            seconds = min(seconds, MAX_HOLD_SECONDS)
+        with TimeLimit(seconds) as limit:
+            self._waiting.add(limit)
+            try:
+                yield
+            finally:
+                self._waiting.discard(limit)
 
     async def _living_feed(self) -> Feed:
         await self._begun.wait()

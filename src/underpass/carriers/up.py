@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from dataclasses import dataclass
 
@@ -11,9 +12,14 @@ from underpass.carriers.calls import Calls, stuck_after
 from underpass.carriers.http_client import Request
 from underpass.carriers.pacing import SMALL_SIZE, TOO_MUCH
 from underpass.carriers.pieces import MAX_EARLY, MAX_PIECE_BYTES, cut
+from underpass.net.clock import TimeLimit
 
 # What an upload may take: a large piece over a slow line.
 POST_SECONDS = 60.0
+
+
+# How long the end of a session waits for what was sent last.
+LAST_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -48,7 +54,19 @@ class Up:
                 await self._wait_for_room()
                 numbers = self._take(feed)
                 if not numbers:
-                    await feed.output()
+                    await self._output(feed)
+
+    async def _output(self, feed: Feed) -> None:
+        """Wait for something to send. What is under way is finished before the end is told of."""
+        try:
+            await feed.output()
+        except CarrierError:
+            # The session's last word is among it.
+            with contextlib.suppress(TimeoutError), TimeLimit(LAST_SECONDS):
+                while self._under_way:
+                    self._room.clear()
+                    await self._room.wait()
+            raise
 
     async def send_all(self, feed: Feed) -> None:
         """Send what there is now, one piece after the other. Raises as `run`."""

@@ -49,14 +49,14 @@ class WebSocketCarrier(Carrier):
             raise CarrierError("a 101 that is not for our WebSocket", head.status)
         try:
             with TimeLimit(OPEN_SECONDS):
-                received = await messages.receive()
+                answer = await messages.receive_one()
         except TimeoutError:
             raise CarrierError("the WebSocket opens, but nothing comes over it") from None
         except (StreamError, RemoteProtocolError) as error:
             raise CarrierError(str(error)) from error
-        if len(received) != 1:
+        if answer is None:
             raise CarrierError("the WebSocket was closed at once")
-        return received[0]
+        return answer
 
     async def run(self, feed: Feed) -> None:
         if self._messages is None:

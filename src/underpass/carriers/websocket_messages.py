@@ -43,6 +43,7 @@ class Messages:
         side = Side.CLIENT if is_client else Side.SERVER
         self._protocol = Protocol(side, state=OPEN, max_size=MAX_MESSAGE_BYTES)
         self._parts: list[bytes] = []
+        self._kept: list[bytes] = []
         self._sending = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
         self._moved_at = self._clock()
@@ -75,6 +76,9 @@ class Messages:
 
         Raises `StreamError`, and `RemoteProtocolError` for what is no WebSocket message of ours.
         """
+        if self._kept:
+            kept, self._kept = self._kept, []
+            return kept
         while True:
             data = await self.stream.receive(RECEIVE_BYTES)
             if not data:
@@ -95,6 +99,12 @@ class Messages:
             await self._answer()
             if messages or is_closed:
                 return messages
+
+    async def receive_one(self) -> bytes | None:
+        """The next message alone, None when the other end has closed. Raises as `receive`."""
+        messages = await self.receive()
+        self._kept = messages[1:]
+        return messages[0] if messages else None
 
     def _take(self, frame: Frame, messages: list[bytes]) -> None:
         if frame.opcode is Opcode.TEXT:

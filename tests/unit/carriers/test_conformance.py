@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -16,8 +18,14 @@ from underpass.carriers.pacing import Pacing
 from underpass.carriers.poll import PollCarrier
 from underpass.carriers.stream import StreamCarrier
 from underpass.carriers.websocket import WebSocketCarrier
+from underpass.errors import DialError, Failure, StreamError, StreamReset
+from underpass.net.stream import Stream
+from underpass.protocol.frames import CloseCode
 
-WHERE = Address("echo.example", 7)
+WHERE = Address("service.example", 7)
+MB = 1024 * 1024
+
+Make = Callable[[World], Carrier]
 
 
 def websocket(one: World) -> Carrier:
@@ -28,33 +36,217 @@ def stream(one: World) -> Carrier:
     return StreamCarrier(one.http(), Methods(), Pacing())
 
 
+def stream_without_put(one: World) -> Carrier:
+    return StreamCarrier(one.http(), Methods.parse("GET,POST"), Pacing())
+
+
 def poll(one: World) -> Carrier:
     return PollCarrier(one.http(), Methods(), Pacing())
 
 
-def poll_post(one: World) -> Carrier:
+def poll_without_put(one: World) -> Carrier:
+    return PollCarrier(one.http(), Methods.parse("GET,POST"), Pacing())
+
+
+def poll_by_post(one: World) -> Carrier:
     return PollCarrier(one.http(), Methods.parse("POST"), Pacing())
+
+
+def poll_in_turns(one: World) -> Carrier:
+    pacing = Pacing()
+    pacing.is_serial = True
+    return PollCarrier(one.http(), Methods(), pacing)
 
 
 def get(one: World) -> Carrier:
     return GetCarrier(one.http(), Pacing())
 
 
-@pytest.mark.parametrize("make", [websocket, stream, poll, poll_post, get])
-async def test_opens_and_brings_bytes_both_ways(make: Callable[[World], Carrier]) -> None:
+KINDS = [
+    websocket,
+    stream,
+    stream_without_put,
+    poll,
+    poll_without_put,
+    poll_by_post,
+    get,
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda make: make.__name__)
+def make(request: pytest.FixtureRequest) -> Make:
+    kind: Make = request.param
+    return kind
+
+
+@pytest.fixture
+async def one(make: Make) -> AsyncIterator[World]:
+    """A world with one carrier of the kind."""
     async with asyncio.timeout(SECONDS), world() as one:
         await one.attach(make(one))
-        assert one.client is not None
-        opening = one.tasks.create_task(one.client.open(WHERE))
-        offer = await one.server.accept()
-        assert offer.address == WHERE
-        there = offer.accept()
-        here = await opening
-        await here.send(b"hello")
-        assert await there.receive() == b"hello"
-        await there.send(b"and back")
-        assert await here.receive() == b"and back"
+        yield one
+
+
+async def pattern_to(end: Stream, size: int) -> str:
+    """Send `size` bytes that never repeat, end, and return their hash."""
+    source, digest = random.Random(size), hashlib.sha256()
+    while size:
+        data = source.randbytes(min(size, 256 * 1024))
+        digest.update(data)
+        await end.send(data)
+        size -= len(data)
+    await end.send_eof()
+    return digest.hexdigest()
+
+
+async def hash_from(end: Stream) -> str:
+    digest = hashlib.sha256()
+    while data := await end.receive():
+        digest.update(data)
+    return digest.hexdigest()
+
+
+async def test_opens_a_stream_and_brings_bytes_both_ways(one: World) -> None:
+    here, there = await one.open(WHERE)
+    await here.send(b"hello")
+    assert await there.receive() == b"hello"
+    await there.send(b"and back")
+    assert await here.receive() == b"and back"
+
+
+async def test_each_direction_ends_on_its_own(one: World) -> None:
+    here, there = await one.open(WHERE)
+    await here.send_eof()
+    assert await there.receive() == b""
+    await there.send(b"still here")
+    assert await here.receive() == b"still here"
+    await there.send_eof()
+    assert await here.receive() == b""
+
+
+async def test_the_other_direction_ends_on_its_own(one: World) -> None:
+    here, there = await one.open(WHERE)
+    await there.send_eof()
+    assert await here.receive() == b""
+    await here.send(b"still here")
+    assert await there.receive() == b"still here"
+
+
+@pytest.mark.parametrize("from_client", [True, False])
+async def test_a_reset_stays_a_reset(one: World, from_client: bool) -> None:
+    here, there = await one.open(WHERE)
+    ends = (here, there) if from_client else (there, here)
+    ends[0].abort()
+    with pytest.raises(StreamReset):
+        await ends[1].receive()
+
+
+async def test_a_refusal_arrives_with_its_reason(one: World) -> None:
+    opening = one.tasks.create_task(one.dialled(WHERE))
+    offer = await one.server.accept()
+    offer.refuse(DialError(Failure.CONNECTION_REFUSED, "nobody listens"))
+    error = await opening
+    assert isinstance(error, DialError)
+    assert error.failure is Failure.CONNECTION_REFUSED
+    assert error.details == "nobody listens"
+
+
+@pytest.mark.parametrize("size", [1, 100_000, pytest.param(8 * MB, marks=pytest.mark.slow)])
+async def test_what_is_sent_arrives_both_ways_at_once(one: World, size: int) -> None:
+    here, there = await one.open(WHERE)
+    async with asyncio.TaskGroup() as tasks:
+        up = tasks.create_task(pattern_to(here, size))
+        down = tasks.create_task(pattern_to(there, size + 1))
+        came_up = tasks.create_task(hash_from(there))
+        came_down = tasks.create_task(hash_from(here))
+    assert came_up.result() == up.result()
+    assert came_down.result() == down.result()
+
+
+@pytest.mark.slow
+async def test_many_streams_at_once(one: World) -> None:
+    async def echo(number: int) -> None:
+        here, there = await one.open(Address("service.example", number))
+        message = b"%d " % number * 200
+        await here.send(message)
         await here.send_eof()
-        assert await there.receive() == b""
+        digest = await hash_from(there)
+        assert digest == hashlib.sha256(message).hexdigest()
+        await there.send(message[::-1])
         await there.send_eof()
-        assert await here.receive() == b""
+        assert await hash_from(here) == hashlib.sha256(message[::-1]).hexdigest()
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(1, 201):
+            tasks.create_task(echo(number))
+
+
+@pytest.mark.slow
+async def test_a_reader_that_stalls_stops_nobody_else(one: World) -> None:
+    _, stalled = await one.open(WHERE)
+    here, there = await one.open(WHERE)
+    taken = 0
+
+    async def fill() -> None:
+        nonlocal taken
+        while True:
+            await stalled.send(bytes(64 * 1024))
+            taken += 64 * 1024
+
+    async with asyncio.TaskGroup() as tasks:
+        filling = tasks.create_task(fill())
+        sent = tasks.create_task(pattern_to(there, 4 * MB))
+        assert await hash_from(here) == await sent
+        filling.cancel()
+    assert taken <= 8 * MB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+async def test_nothing_is_lost_when_a_carrier_is_cut(one: World, make: Make, seed: int) -> None:
+    chance = random.Random(seed)
+    here, there = await one.open(WHERE)
+    size = 6 * MB
+    async with asyncio.TaskGroup() as tasks:
+        up = tasks.create_task(pattern_to(here, size))
+        down = tasks.create_task(pattern_to(there, size))
+        came_up = tasks.create_task(hash_from(there))
+        came_down = tasks.create_task(hash_from(here))
+        for _ in range(4):
+            await one.moved(chance.randrange(1, MB))
+            one.cut()
+            await one.attach(make(one))
+    assert came_up.result() == up.result()
+    assert came_down.result() == down.result()
+
+
+async def test_a_tunnel_closes_in_order(one: World) -> None:
+    here, there = await one.open(WHERE)
+    await here.send(b"the last word")
+    assert await there.receive() == b"the last word"
+    for end in (here, there):
+        await end.close()
+    one.tunnel.close()
+    ended = await one.tunnel.closed()
+    assert ended.code == 0
+    await one.server.closed()
+    for task in one.carried:
+        await task
+
+
+async def test_a_carrier_that_is_cancelled_frees_everything(one: World) -> None:
+    for task in one.carried:
+        task.cancel()
+    await asyncio.wait(one.carried)
+    await one.until(lambda: not len(one.gate) and not len(one.table))
+    assert one.server.session.carriers == ()
+    assert all(stream.is_lost for stream in one.streams)
+
+
+async def test_streams_that_are_open_end_badly_with_the_session(one: World) -> None:
+    here, there = await one.open(WHERE)
+    one.tunnel.abort(CloseCode.DONE, "enough")
+    with pytest.raises(StreamError):
+        await here.receive()
+    with pytest.raises(StreamError):
+        await there.receive()

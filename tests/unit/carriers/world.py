@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from tests.unit.protocol.session_pair import CLIENT_KEYS, SERVER_KEYS, SESSION_ID, body_of
@@ -18,7 +18,7 @@ from underpass.address import Address, ListenAddress
 from underpass.carriers.base import Admission, Carrier, CarrierError
 from underpass.carriers.http_client import HttpClient
 from underpass.carriers.server_url import ServerUrl
-from underpass.errors import RemoteProtocolError
+from underpass.errors import DialError, RemoteProtocolError
 from underpass.net.connect import connect_tcp
 from underpass.net.gate import Gate, GateLimits
 from underpass.net.listen import Listener, Service, bind, listening_on
@@ -98,6 +98,39 @@ class World:
         assert self.door.tunnel is not None
         return self.door.tunnel
 
+    @property
+    def tunnel(self) -> Tunnel:
+        assert self.client is not None
+        return self.client
+
+    async def open(self, address: Address) -> tuple[Stream, Stream]:
+        """A stream through the tunnel: the client's end and the server's."""
+        opening = self.tasks.create_task(self.tunnel.open(address))
+        offer = await self.server.accept()
+        there = offer.accept(offer.address)
+        return await opening, there
+
+    async def dialled(self, address: Address) -> Stream | DialError:
+        """A stream, or why there is none."""
+        try:
+            return await self.tunnel.open(address)
+        except DialError as error:
+            return error
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until `holds`."""
+        async with asyncio.timeout(SECONDS):
+            while not holds():
+                await asyncio.sleep(0.001)
+
+    async def moved(self, size: int) -> None:
+        """Wait until the client has sent and received so many bytes more over TCP."""
+        goal = self._bytes() + size
+        await self.until(lambda: self._bytes() >= goal)
+
+    def _bytes(self) -> int:
+        return sum(stream.sent + stream.received for stream in self.streams)
+
     def http(self) -> HttpClient:
         return HttpClient(ServerUrl.parse(f"http://127.0.0.1:{self.port}/below"), self.route)
 
@@ -129,7 +162,6 @@ class World:
         """Reset every TCP stream of the client."""
         for stream in self.streams:
             stream.abort()
-        self.streams.clear()
 
 
 @contextlib.asynccontextmanager
