@@ -147,6 +147,8 @@ async def carried(tunnel: Tunnel, number: int, admission: Admission) -> AsyncIte
     async with asyncio.TaskGroup() as tasks:
         here = tasks.create_task(tunnel.carry(number, _half(up, down)))
         there = tasks.create_task(_carry(admission, _half(down, up)))
+        # A task that is cancelled before it has begun would carry nothing.
+        await asyncio.sleep(0)
         try:
             yield
         finally:
