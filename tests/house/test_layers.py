@@ -28,8 +28,8 @@ IMPURE = {
     "uvloop",
 }
 
-# Rooms whose parts know their `base` alone, not each other.
-APART = ("carriers", "frontends")
+# The parts of a room that nothing else in it knows. Those of `frontends` are all its parts.
+KINDS = {"websocket", "stream", "poll", "get"}
 
 # The package's face and its command stand below everything.
 FACES = {"underpass", "underpass.__main__"}
@@ -109,13 +109,31 @@ def sibling(module: Module) -> str:
     return module.place.split("/")[1].removesuffix(".py")
 
 
-@pytest.mark.parametrize("room", APART)
-def test_siblings_do_not_know_each_other(room: str) -> None:
-    wrong = [
-        f"{user.place} imports {used.place}"
+def arrows_within(room: str) -> list[tuple[Module, Module]]:
+    """Every import of one part of a room by another."""
+    return [
+        (user, used)
         for user, used in arrows()
         if place_of(user).room == place_of(used).room == f"{room}/"
-        and sibling(used) not in ("base", sibling(user))
+        and sibling(used) != sibling(user)
+    ]
+
+
+def test_front_ends_do_not_know_each_other() -> None:
+    wrong = [
+        f"{user.place} imports {used.place}"
+        for user, used in arrows_within("frontends")
+        if sibling(used) != "base"
+    ]
+    assert wrong == []
+
+
+def test_kinds_of_carriers_share_only_what_is_no_kind() -> None:
+    """docs/decisions/008-parts-of-carriers.md."""
+    wrong = [
+        f"{user.place} imports {used.place}"
+        for user, used in arrows_within("carriers")
+        if sibling(used) in KINDS or sibling(user) == "base"
     ]
     assert wrong == []
 
