@@ -11,7 +11,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from underpass.commands import client, config, invite, join, proxy, server, status, user
+from underpass.commands import (
+    client,
+    config,
+    invite,
+    join,
+    proxy,
+    run,
+    server,
+    status,
+    stdio,
+    user,
+)
 from underpass.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from underpass.errors import ConfigurationError, UnderpassError
 
@@ -20,7 +31,7 @@ exit codes: 0 fine, 1 failed while running, 2 wrong usage or configuration, 130 
 """
 
 # In the order of the help.
-COMMANDS = (proxy, server, invite, join, client, status, user, config)
+COMMANDS = (proxy, server, invite, join, client, stdio, run, status, user, config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,16 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_standard_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments, unknown = _parser().parse_known_args(given)
+        arguments, unknown = _parser().parse_known_args(run.own_part(given))
         if unknown:
             # By the command's own parser: its usage is what the user needs to see.
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:
         # argparse has said what is wrong, or printed the help.
         return EXIT_USAGE if end.code else EXIT_OK
-    run: Callable[[argparse.Namespace, list[str]], int] = arguments.run
+    start: Callable[[argparse.Namespace, list[str]], int] = arguments.run
     try:
-        return run(arguments, given)
+        return start(arguments, given)
     except ConfigurationError as error:
         return _complain(error, EXIT_USAGE)
     except (UnderpassError, OSError) as error:

@@ -18,7 +18,7 @@ from underpass.app import EXIT_INTERRUPTED, loop_factory
 from underpass.client.control import Status, answering, socket_path
 from underpass.client.front_ends import FrontEnds, Listeners
 from underpass.client.login import ClientLogin
-from underpass.client.profile import Profile
+from underpass.client.profile import ClientSetup
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.client_options import ClientOptions
 from underpass.config import read_secret
@@ -34,14 +34,6 @@ logger = logging.getLogger(__name__)
 
 # What is under way when the client is told to end may take so long; a second signal ends it.
 DRAIN_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSetup:
-    """What a client runs with."""
-
-    profile: Profile
-    options: ClientOptions
 
 
 Load = Callable[[], ClientSetup]

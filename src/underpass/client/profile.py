@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from underpass.carriers.server_url import ServerUrl
+from underpass.client_options import ClientOptions
 from underpass.errors import ConfigurationError
 from underpass.protocol.invite import Invite
 from underpass.protocol.noise import KEY_BYTES
@@ -66,6 +67,14 @@ class Profile:
         }
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value]
         return f"{_HEAD}[profile]\n{''.join(lines)}\n[client]\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSetup:
+    """What a client runs with."""
+
+    profile: Profile
+    options: ClientOptions
 
 
 def profiles_folder() -> Path:

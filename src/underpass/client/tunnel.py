@@ -159,8 +159,12 @@ class ClientTunnel:
             waiting = tasks.create_task(self._up.wait())
             await asyncio.wait((waiting, self._ended), return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-        if self._ended.done():
-            raise self._ended.result()
+        self.raise_refused()
+
+    def raise_refused(self) -> None:
+        """Raise `HandshakeRefused` if the server lets us in no more."""
+        if self._keeper.refused is not None:
+            raise self._keeper.refused
 
     async def refused(self) -> HandshakeRefused:
         """Return why the server lets us in no more; wait for it until then, perhaps for ever."""

@@ -15,7 +15,7 @@ from underpass.commands.profiles import (
 )
 
 if TYPE_CHECKING:
-    from underpass.client_app import ClientSetup
+    from underpass.client.profile import ClientSetup
 
 _TEXT = """\
 The tunnel's inside end: programs come in by SOCKS, as to an HTTP proxy, or by forwarded ports,
@@ -69,7 +69,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.client_app import ClientSetup, run_client  # noqa: PLC0415
+    from underpass.client.profile import ClientSetup  # noqa: PLC0415
+    from underpass.client_app import run_client  # noqa: PLC0415
 
     flags = given_flags(arguments, WAY_FLAGS, _FLAGS, _LOG_FLAGS)
     flags["forward"] = arguments.forward

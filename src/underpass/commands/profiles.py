@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from underpass.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from underpass.client.profile import Profile
-    from underpass.client_app import ClientSetup
+    from underpass.client.profile import ClientSetup, Profile
 
 INVITE = "UNDERPASS_INVITE"
 
@@ -54,7 +53,7 @@ def add_flags(
 
 def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> ClientSetup:
     """Read options and profile. Raises `ConfigurationError`."""
-    from underpass.client_app import ClientSetup  # noqa: PLC0415
+    from underpass.client.profile import ClientSetup  # noqa: PLC0415
     from underpass.config import load_client_options  # noqa: PLC0415
 
     path = profile_path(arguments)

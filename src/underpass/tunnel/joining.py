@@ -89,6 +89,8 @@ class Joiner:
         doubted: Tunnel | None = None
         may_doubt = True
         for _ in range(MAX_STEPS):
+            if self.refused is not None:
+                raise CarrierError(f"the server says: {self.refused.reason}")
             tunnel = self.tunnel
             if tunnel is None or tunnel.is_closed or tunnel is doubted:
                 joined = await self._greet(maker, doubted)

@@ -108,6 +108,11 @@ class Keeper:
         return self._joiner.tunnel
 
     @property
+    def refused(self) -> HandshakeRefused | None:
+        """Why the server lets us in no more, once it has said so."""
+        return self._joiner.refused
+
+    @property
     def rank(self) -> int | None:
         """The kind that works or worked last; to be remembered for this network."""
         return self._first
@@ -235,7 +240,7 @@ class Keeper:
         # A session is known to have a longer way: its first carrier deserves a longer head start.
         known = 2 * self.delay if self.tunnel is not None else 0.0
         standing = await race.run(order, HEAD_START_SECONDS + known)
-        if standing is None:
+        if standing is None and self._joiner.refused is None:
             self._tell(TunnelDown(tuple(race.reasons)))
         return standing
 

@@ -1,0 +1,47 @@
+"""``underpass run``."""
+
+from __future__ import annotations
+
+import argparse
+
+from underpass.commands.base import Commands, add_command
+from underpass.commands.profiles import WAY_FLAGS, add_arguments, given_flags, load_setup
+from underpass.errors import ConfigurationError
+
+# What stands between our own arguments and the program's.
+SEPARATOR = "--"
+
+_TEXT = """\
+Runs a program with http_proxy, https_proxy and all_proxy set, so that its traffic goes through the
+tunnel; a program that does not look at these goes its own way. Ends with the program's exit code.
+"""
+
+_EPILOG = """\
+examples:
+  underpass run -- git clone https://example.com/a.git
+  underpass run work -- curl https://example.com/
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "run", "run a program through the tunnel", _TEXT, _EPILOG)
+    parser.usage = "underpass run [options] [PROFILE] -- COMMAND ..."
+    add_arguments(parser)
+    parser.set_defaults(run=_run)
+
+
+def own_part(argv: list[str]) -> list[str]:
+    """What of a command line is ours to parse: for ``run``, what stands before ``--``."""
+    if argv[:1] == ["run"] and SEPARATOR in argv:
+        return argv[: argv.index(SEPARATOR)]
+    return argv
+
+
+def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
+    command = argv[argv.index(SEPARATOR) + 1 :] if SEPARATOR in argv else []
+    if not command:
+        raise ConfigurationError("which program? Write it behind `--`: underpass run -- COMMAND")
+    from underpass.client_run import run_program  # noqa: PLC0415
+
+    return run_program(load_setup(arguments, given_flags(arguments, WAY_FLAGS)), command)
