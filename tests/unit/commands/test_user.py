@@ -14,6 +14,7 @@ from underpass import cli
 from underpass.access import Effect, Rule
 from underpass.commands import user
 from underpass.errors import ConfigurationError
+from underpass.server.user_store import SqliteUserStore, User
 
 
 def give(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -195,3 +196,27 @@ def test_a_password_is_asked_for_twice_on_a_terminal(
     else:
         with pytest.raises(ConfigurationError, match="differ"):
             user.read_password("alice")
+
+
+def test_limits_are_shown_and_changed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    SqliteUserStore(tmp_path).add(User("alice"))
+    for flags, answer in (
+        ([], "sessions - streams -"),
+        (["--sessions", "2"], "sessions 2 streams -"),
+        (["--streams", "500"], "sessions 2 streams 500"),
+        (["--sessions", "0"], "sessions - streams 500"),
+    ):
+        assert cli.main(["user", "limit", "alice", "--state", str(tmp_path), *flags]) == 0
+        assert capsys.readouterr().out == f"{answer}\n"
+    assert cli.main(["user", "list", "--state", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "alice streams:500\n"
+    assert cli.main(["user", "limit", "eve", "--state", str(tmp_path)]) == 1
+    assert "there is no user eve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1000000", "1.5"])
+def test_a_limit_that_is_no_number_is_refused(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["user", "limit", "alice", "--streams", text]) == 2
+    assert "--streams" in capsys.readouterr().err

@@ -9,8 +9,9 @@ import pytest
 from underpass.access import Effect, Rule
 from underpass.errors import UserError
 from underpass.server import user_commands
+from underpass.server.enrolment import CodeTerms, digest_of
 from underpass.server.passwords import PasswordHash, hash_password
-from underpass.server.user_store import SqliteUserStore
+from underpass.server.user_store import SqliteUserStore, User, UserLimits
 
 ALLOW = Rule.parse(Effect.ALLOW, "git.example.com:443")
 DENY = Rule.parse(Effect.DENY, "*")
@@ -88,3 +89,21 @@ def test_a_name_is_checked_before_a_password_is_asked_for(store: SqliteUserStore
         user_commands.check_absent(store, "not a name")
     with pytest.raises(UserError, match="there is no user eve"):
         user_commands.check_present(store, "eve")
+
+
+def test_limits_change_one_by_one_and_are_listed_with_keys(store: SqliteUserStore) -> None:
+    store.add(User("carol"))
+    assert user_commands.limits(store, "carol", 2, None) == UserLimits(sessions=2)
+    assert user_commands.limits(store, "carol", None, 5) == UserLimits(2, 5)
+    before = store.version()
+    assert user_commands.limits(store, "carol", None, None) == UserLimits(2, 5)
+    assert store.version() == before
+    digest = digest_of(b"code")
+    store.add_invite("carol", digest, CodeTerms(1, 10, 0))
+    store.enrol(digest, b"\x01" * 32, 5)
+    assert user_commands.listing(store) == ["carol keys:1 sessions:2 streams:5"]
+
+
+def test_limits_of_an_unknown_user_are_told(store: SqliteUserStore) -> None:
+    with pytest.raises(UserError, match="there is no user eve"):
+        user_commands.limits(store, "eve", 1, 1)
