@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import underpass
-from underpass.config import KINDS
+from underpass.config import KINDS, SERVER_KINDS
 from underpass.errors import Failure
 from underpass.observe import GAUGES, Counter, Histogram
 from underpass.options import Limits, ProxyOptions
+from underpass.server_options import ServerLimits
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -51,6 +52,17 @@ def test_the_manual_has_the_limits_with_their_defaults() -> None:
         name: float(getattr(limits, name)) for name in named
     }
     assert int(said["workers"]) == ProxyOptions().workers
+
+
+def test_the_servers_page_has_every_option_and_the_defaults_of_limits() -> None:
+    said = dict(_OPTION_ROW.findall(read("docs/server.md")))
+    limits = ServerLimits()
+    named = [key.removeprefix("limits.") for key in SERVER_KINDS if key.startswith("limits.")]
+    assert {name: float(said[name]) for name in named} == {
+        name: float(getattr(limits, name)) for name in named
+    }
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/server.md"), re.MULTILINE))
+    assert {key for key in SERVER_KINDS if "." not in key} <= rows
 
 
 def test_the_manual_has_every_metric() -> None:
