@@ -19,6 +19,10 @@ WANTED = Limits(initial_window=32 * 1024, streams=1024, grace=600, keepalive=30_
 """What a client grants and wants unless told."""
 
 
+# What its 64 bits hold: a server's clock may say anything.
+LAST_TIMESTAMP = 2**64 - 1
+
+
 class HandshakeRefused(UnderpassError):  # noqa: N818 - reads as what happened
     """The server knows us or our request, and says no: `status` and the reason are its own."""
 
@@ -56,7 +60,7 @@ class Greeter:
         """A new handshake; `former` is the id of a session that could not be resumed."""
         identity = self._identity
         hello = ClientHello(
-            timestamp=round(self._wall() * 1000) + self._ahead,
+            timestamp=min(max(0, round(self._wall() * 1000) + self._ahead), LAST_TIMESTAMP),
             limits=self._wanted,
             capabilities=Capability.DATAGRAMS,
             code=identity.code,
@@ -73,7 +77,7 @@ class Greeter:
         found = handshake.receive(answer.body)
         if not isinstance(found, Welcome):
             if found.status is Status.CLOCK:
-                self._ahead += found.time - round(self._wall() * 1000)
+                self._ahead = found.time - round(self._wall() * 1000)
             raise HandshakeRefused(found.status, found.reason)
         theirs, ours = found.hello.limits, self._wanted
         terms = SessionTerms(
