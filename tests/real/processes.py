@@ -18,7 +18,9 @@ from pathlib import Path
 START_SECONDS = 15.0
 END_SECONDS = 10.0
 
-_LISTENING = re.compile(r"listening (?:https?://(?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+|unix:.+)")
+_LISTENING = re.compile(
+    r"listening (?:(?:https?|socks5)://(?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]+|unix:.+)"
+)
 
 # What the developer's own shell says about proxies must not reach a test.
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -104,7 +106,7 @@ def tail(log: Path, size: int = 6000) -> str:
 
 @dataclass
 class ProxyProcess:
-    """`underpass proxy` in a process of its own."""
+    """`underpass proxy`, or another command that listens, in a process of its own."""
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -166,11 +168,24 @@ def proxy_process(
     """
     if not any(str(flag).startswith(("--listen", "--config")) for flag in flags):
         flags = ("--listen", "127.0.0.1:0", *flags)
-    output, log = folder / "proxy.out", folder / "proxy.log"
+    command = [*within, *underpass("proxy", *flags)]
+    with listening_process(folder, "proxy", command, **environment) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def listening_process(
+    folder: Path, name: str, command: Sequence[str | Path], **environment: str
+) -> Iterator[ProxyProcess]:
+    """Start a command of ours, wait for its ``listening`` line, and end it by its id.
+
+    What it says goes to files in `folder` that begin with `name`.
+    """
+    output, log = folder / f"{name}.out", folder / f"{name}.log"
     output.unlink(missing_ok=True)
     with output.open("wb") as out, log.open("ab") as err:
         process = subprocess.Popen(
-            [*within, *underpass("proxy", *flags)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -180,7 +195,7 @@ def proxy_process(
         yield ProxyProcess(process, output, log, _wait_for_listening(process, output, log))
     finally:
         end(process)
-        print(f"--- underpass proxy, standard error:\n{tail(log)}")
+        print(f"--- underpass {name}, standard error:\n{tail(log)}")
 
 
 def _wait_for_listening(process: subprocess.Popen[bytes], output: Path, log: Path) -> list[str]:
@@ -191,5 +206,5 @@ def _wait_for_listening(process: subprocess.Popen[bytes], output: Path, log: Pat
         lambda: bool(said()) or process.poll() is not None,
         f"a listening line; standard error:\n{tail(log)}",
     )
-    assert said(), f"the proxy ended with {process.poll()}:\n{tail(log)}"
+    assert said(), f"it ended with {process.poll()}:\n{tail(log)}"
     return [line.removeprefix("listening ") for line in said()]

@@ -204,6 +204,7 @@ class Reception:
         session.begin(now)
         served = ServedSession(session, Visitor(received.client_key, user.name, client))
         self._sessions.add(served)
+        logger.info("a session of %s begins, from %s", user.name, client)
         return Admission(answer, partial(served.tunnel.carry, 0))
 
 
