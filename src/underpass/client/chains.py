@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from underpass.carriers.server_url import ServerUrl
 from underpass.client_options import Through
 from underpass.options import Via
-from underpass.outbound.upstream import UpstreamProxy
-from underpass.outbound.ways import Chain
+from underpass.outbound.upstream import Chain, UpstreamProxy
 
 
 def chains_for(through: Through, url: ServerUrl) -> Sequence[Chain]:

@@ -8,6 +8,7 @@ import ssl
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import truststore
 
@@ -31,6 +32,11 @@ from underpass.protocol.socks import connect_through
 UPSTREAM_SECONDS = 30.0
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+# Names are always resolved by the proxy.
+_ALIASES = {"socks5h": "socks5", "socks": "socks5"}
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamProxy:
     """Where another proxy is and how to speak to it; `scheme` is http, https or socks5."""
@@ -41,17 +47,49 @@ class UpstreamProxy:
 
     @classmethod
     def parse(cls, url: str) -> UpstreamProxy:
-        """Parse ``http|https|socks5://[user:password@]host:port``. Raises `ValueError`."""
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https", "socks5") or parts.port is None:
+        """Parse ``http|https|socks5://[user[:password]@]host[:port]``; `socks5h` is the same.
+
+        Raises `ValueError`, whose text never holds the URL: that may hold a password.
+        """
+        scheme, separator, _ = url.partition("://")
+        scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+        if not separator or scheme not in DEFAULT_PORTS:
             raise ValueError("expected http://, https:// or socks5://host:port")
-        address = Address.of(parts.hostname or "", parts.port)
-        if parts.username is None:
-            return cls(parts.scheme, address)
-        user, password = (
-            urllib.parse.unquote(part or "") for part in (parts.username, parts.password)
-        )
-        return cls(parts.scheme, address, Login(user, password))
+        if not all("!" <= character <= "~" for character in url):
+            # urlsplit would take a line end or tab out, and go on with what is left.
+            raise ValueError("a proxy's URL is printable ASCII without spaces")
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port if parts.port is not None else DEFAULT_PORTS[scheme]
+            address = Address.of(parts.hostname or "", port)
+            user = urllib.parse.unquote(parts.username or "", errors="strict")
+            password = urllib.parse.unquote(parts.password or "", errors="strict")
+        except ValueError:
+            # `from None`: the text of the cause may quote a piece of the password.
+            raise ValueError("the proxy's host, port or user is malformed") from None
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("a proxy has no path, query or fragment")
+        return cls(scheme, address, Login(user, password) if user else None)
+
+    @property
+    def name(self) -> str:
+        """Such as ``proxy.example:3128`` or ``socks5 10.0.0.1:1080``, for people."""
+        return str(self.address) if self.scheme == "http" else f"{self.scheme} {self.address}"
+
+
+Chain: TypeAlias = tuple[UpstreamProxy, ...]
+"""The upstream proxies to go through, the nearest first; none: directly."""
+
+# The longest chain that anybody needs, and a bound on what one setting can make us do.
+MAX_CHAIN = 8
+
+
+def parse_chain(text: str) -> Chain:
+    """Parse the URLs of proxies with commas between, the nearest first. Raises `ValueError`."""
+    urls = [url.strip() for url in text.split(",")]
+    if len(urls) > MAX_CHAIN:
+        raise ValueError(f"a chain has {MAX_CHAIN} proxies at most")
+    return tuple(UpstreamProxy.parse(url) for url in urls)
 
 
 class Upstream:

@@ -9,20 +9,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from underpass.carriers.server_url import ServerUrl
 from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial
 from underpass.outbound.server_tls import ServerTls
-from underpass.outbound.upstream import Upstream, UpstreamProxy
+from underpass.outbound.upstream import Chain, Upstream
 from underpass.outbound.upstream_route import UpstreamRoute
 
-Chain: TypeAlias = tuple[UpstreamProxy, ...]
-"""The upstream proxies to go through, the nearest first; none: directly."""
-
-# The longest chain that anybody needs, and a bound on what one URL can make us do.
-MAX_CHAIN = 8
+__all__ = ["Chain", "Way", "Ways", "name_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,4 @@ def name_of(chain: Chain) -> str:
     """Such as ``direct`` or ``through proxy.example:3128, then socks5 10.0.0.1:1080``."""
     if not chain:
         return "direct"
-    return "through " + ", then ".join(
-        str(proxy.address) if proxy.scheme == "http" else f"{proxy.scheme} {proxy.address}"
-        for proxy in chain
-    )
+    return "through " + ", then ".join(proxy.name for proxy in chain)

@@ -25,8 +25,8 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.net.resolve import Resolver
 from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, Trust
-from underpass.outbound.upstream import UpstreamProxy
-from underpass.outbound.ways import Chain, Way, Ways
+from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.ways import Way, Ways
 
 NAME = "tunnel.example"
 HTTP = UpstreamProxy("http", Address("proxy.example", 3128))
