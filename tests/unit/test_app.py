@@ -26,12 +26,14 @@ from underpass.app import (
     loop_factory,
     proxy_maker,
     run_proxy,
+    run_server,
     within_file_limit,
 )
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.observe import SLOT_BYTES, SLOTS, Counter, Counters, Observer
 from underpass.options import Limits, ProxyOptions
+from underpass.server_options import ServerOptions
 from underpass.worker import WorkerInheritance
 
 HERE = ListenAddress("127.0.0.1", 0)
@@ -331,28 +333,41 @@ async def test_where_the_supervisor_listens_is_no_destination() -> None:
 # --- around it
 
 
+def visit_and_end(capfd: pytest.CaptureFixture[str]) -> None:
+    """Say nonsense to what begins to listen in this process, and send the signal that ends it."""
+    said: list[str] = []
+    for _ in range(2000):
+        said.append(capfd.readouterr().out)
+        if found := listening("".join(said)):
+            with socket.create_connection((found[0].host or "", found[0].port), SECONDS) as one:
+                one.sendall(b"nonsense\r\n\r\n")
+                one.recv(100)
+            break
+        threading.Event().wait(0.005)
+    send(signal.SIGTERM)
+
+
 def test_run_proxy_logs_serves_and_gives_the_exit_code(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     options = ProxyOptions(listen=(HERE,), log_file=tmp_path / "log")
-    said: list[str] = []
-
-    def visit_and_end() -> None:
-        for _ in range(2000):
-            said.append(capfd.readouterr().out)
-            if found := listening("".join(said)):
-                with socket.create_connection((found[0].host or "", found[0].port), SECONDS) as one:
-                    one.sendall(b"nonsense\r\n\r\n")
-                    one.recv(100)
-                break
-            threading.Event().wait(0.005)
-        send(signal.SIGTERM)
-
-    visitor = threading.Thread(target=visit_and_end)
+    visitor = threading.Thread(target=visit_and_end, args=(capfd,))
     visitor.start()
     assert run_proxy(lambda: options) == 0
     visitor.join(SECONDS)
     assert " 400 " in (tmp_path / "log").read_text()
+
+
+def test_run_server_serves_and_gives_the_exit_code(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ServerOptions(listen=(HERE,), state=tmp_path, log_file=tmp_path / "log")
+    visitor = threading.Thread(target=visit_and_end, args=(capfd,))
+    visitor.start()
+    assert run_server(lambda: options) == 0
+    visitor.join(SECONDS)
+    # Of strangers nothing is told.
+    assert (tmp_path / "log").read_text() == ""
 
 
 def test_uvloop_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
