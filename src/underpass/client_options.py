@@ -12,6 +12,7 @@ from underpass.address import Address, ListenAddress
 from underpass.carriers.methods import Methods
 from underpass.errors import ConfigurationError
 from underpass.options import LISTEN, LOG, PATH, Kind, Via, default_state
+from underpass.outbound.pac_location import PREFIX, PacLocation
 
 CARRIERS = ("websocket", "stream", "poll", "get")
 """The kinds of carriers by name, best first."""
@@ -57,19 +58,25 @@ class Forward:
 class Through:
     """How the client goes out: through `chain`, the nearest proxy first; none: directly.
 
-    `is_auto`: through what the environment and the system say.
+    `is_auto`: through what the environment and the system say; `pac`: what that PAC file says.
     """
 
     chain: tuple[Via, ...] = ()
     is_auto: bool = False
+    pac: PacLocation | None = None
 
     @classmethod
     def parse(cls, text: str) -> Through:
-        """Parse ``auto``, ``none``, or URLs of proxies with commas between. Raises `ValueError`."""
+        """Parse ``auto``, ``none``, ``pac+URL``, or URLs of proxies with commas between.
+
+        Raises `ValueError`.
+        """
         if text == "auto":
             return cls(is_auto=True)
         if text == "none":
             return cls()
+        if text.startswith(PREFIX):
+            return cls(pac=PacLocation.parse(text))
         return cls(tuple(Via.parse(url.strip()) for url in text.split(",")))
 
     @property
@@ -94,7 +101,7 @@ class Through:
 
     def __str__(self) -> str:
         if not self.chain:
-            return "auto" if self.is_auto else "none"
+            return str(self.pac or ("auto" if self.is_auto else "none"))
         return ",".join(map(str, self.chain))
 
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import urllib.request
+import logging
+import os
 from collections.abc import Sequence
 
 from underpass.carriers.server_url import ServerUrl
 from underpass.client_options import Through
-from underpass.options import Via
+from underpass.errors import ConfigurationError, DialError
+from underpass.net.stream import Dial
+from underpass.outbound.pac import pac_chains
+from underpass.outbound.sources import automatic_chains
 from underpass.outbound.upstream import Chain, UpstreamProxy
 
+logger = logging.getLogger(__name__)
 
-def chains_for(through: Through, url: ServerUrl) -> Sequence[Chain]:
-    """The chains to try, best first; an empty one is the direct way."""
+
+async def chains_for(through: Through, url: ServerUrl, dial: Dial) -> Sequence[Chain]:
+    """The chains to try, best first; an empty one is the direct way. `dial` fetches a PAC file.
+
+    Raises `ConfigurationError` for a setting that is none, or a PAC file that can't be had.
+    """
+    if through.pac is not None:
+        try:
+            return await pac_chains(through.pac, url, dial)
+        except DialError as error:
+            raise ConfigurationError(f"via: {error.details}") from error
     if not through.is_auto:
         return [tuple(UpstreamProxy.parse(via.url) for via in through.chain)]
-    if urllib.request.proxy_bypass_environment(str(url.address)):  # type: ignore[attr-defined]
-        return [()]
-    proxies = urllib.request.getproxies_environment()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    if not found:
-        return [()]
     try:
-        via = Via.parse(found if "://" in found else f"http://{found}")
-    except ValueError:
-        # The environment is everybody's: what we don't understand is not for us.
+        return await automatic_chains(url, os.environ, dial)
+    except DialError as error:
+        # Of the network where this machine was set up, perhaps, and this is another.
+        logger.warning("the system's PAC file can't be had, so it is tried directly: %s", error)
         return [()]
-    return [(UpstreamProxy.parse(via.url),), ()]

@@ -73,16 +73,16 @@ class ClientTunnel:
         self._up = asyncio.Event()
 
     async def __aenter__(self) -> ClientTunnel:
-        self._keeper = self._make_keeper()
+        self._keeper = await self._make_keeper()
         self._ended: asyncio.Future[HandshakeRefused] = asyncio.get_running_loop().create_future()
         tasks = await self._tasks.__aenter__()
         self._running = tasks.create_task(self._run(), name="keeper")
         return self
 
-    def _make_keeper(self) -> Keeper:
+    async def _make_keeper(self) -> Keeper:
         profile, passage = self._profile, self._passage
         direct = Direct(Resolver(DNS_SECONDS))
-        chains = chains_for(passage.via, profile.url)
+        chains = await chains_for(passage.via, profile.url, direct.open)
         trust = Trust(profile.pin or None, passage.authorities)
         ways = Ways(profile.url, chains, direct.open, ServerTls(trust, self._tls_seen))
         kinds = makers(profile.url, ways, passage.carrier, passage.methods)

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import sys
 import urllib.parse
-from dataclasses import dataclass
 from pathlib import Path
 
 from underpass.carriers.base import CarrierError
@@ -17,6 +16,7 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.errors import ConfigurationError, DialError, Failure
 from underpass.net.route import StreamRoute
 from underpass.net.stream import Dial
+from underpass.outbound.pac_location import PacLocation, split_url
 from underpass.outbound.server_tls import ServerTls, Trust
 from underpass.outbound.upstream import Chain, UpstreamProxy
 
@@ -30,8 +30,6 @@ MAX_REDIRECTS = 3
 # Of a list, as many as could be tried in the time that anybody waits.
 MAX_WAYS = 8
 
-PREFIX = "pac+"
-
 _SCHEMES = {
     "PROXY": "http",
     "HTTP": "http",
@@ -40,50 +38,6 @@ _SCHEMES = {
     "SOCKS5": "socks5",
 }
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class PacLocation:
-    """Where a PAC file is: ``http(s)://…``, ``file:///…`` or a path."""
-
-    url: str = ""
-    path: Path | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> PacLocation:
-        """Parse ``pac+http://…``, ``pac+https://…``, ``pac+file:///…`` or ``pac+/path``.
-
-        The prefix may be missing. Raises `ValueError`.
-        """
-        place = text.removeprefix(PREFIX)
-        if place.startswith("file://"):
-            parts = urllib.parse.urlsplit(place)
-            if parts.netloc not in ("", "localhost"):
-                raise ValueError("a PAC file of another machine is at http:// or https://")
-            return cls(path=_path(urllib.parse.unquote(parts.path)))
-        if "://" not in place:
-            return cls(path=_path(place))
-        _split(place)
-        return cls(place)
-
-    def __str__(self) -> str:
-        return PREFIX + (self.url or f"file://{self.path}")
-
-
-def _path(text: str) -> Path:
-    if not text.startswith("/") or "\0" in text:
-        raise ValueError("a PAC file is at http://, https://, file:/// or a path from the root")
-    return Path(text)
-
-
-def _split(url: str) -> tuple[ServerUrl, str]:
-    """The server of a URL, and the rest of it without a slash. Raises `ValueError`."""
-    parts = urllib.parse.urlsplit(url)
-    server = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}")
-    rest = parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
-    if not all("!" <= character <= "~" for character in rest):
-        raise ValueError("a URL is printable ASCII without spaces")
-    return server, rest
 
 
 async def pac_chains(location: PacLocation, url: ServerUrl, dial: Dial) -> list[Chain]:
@@ -123,7 +77,7 @@ def _read(path: Path) -> bytes:
 
 
 async def _download(url: str, dial: Dial) -> bytes:
-    server, rest = _split(url)
+    server, rest = split_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         answer = await _get(server, rest, dial)
         if answer.status == 200:
@@ -132,7 +86,7 @@ async def _download(url: str, dial: Dial) -> bytes:
         if answer.status not in _REDIRECTS or place is None:
             raise answer.error("no PAC file")
         url = urllib.parse.urljoin(url, place.decode("ascii", "replace"))
-        target, rest = _split(url)
+        target, rest = split_url(url)
         if target.address.host != server.address.host:
             raise CarrierError(f"it is at another host, {target.address.host}: name it there")
         server = target

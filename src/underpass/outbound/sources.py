@@ -20,7 +20,8 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.errors import ConfigurationError
 from underpass.net.stream import Dial
 from underpass.outbound.no_proxy import NoProxy
-from underpass.outbound.pac import PacLocation, pac_chains
+from underpass.outbound.pac import pac_chains
+from underpass.outbound.pac_location import PacLocation
 from underpass.outbound.upstream import Chain, UpstreamProxy
 
 # gsettings reads one file; a desktop that hangs is not waited for.

@@ -20,43 +20,16 @@ from underpass.outbound.direct import Direct
 from underpass.outbound.pac import (
     MAX_BYTES,
     MAX_WAYS,
-    PacLocation,
     fetch,
     pac_chains,
     parse_found,
     run,
 )
+from underpass.outbound.pac_location import PacLocation
 
 URL = ServerUrl.parse("https://tunnel.example/secret-prefix")
 DIRECT = "function FindProxyForURL(url, host) { return 'DIRECT'; }"
 DIAL = Direct(Resolver(1.0, lambda host: ["127.0.0.1"])).open
-
-
-@pytest.mark.parametrize(
-    ("text", "location"),
-    [
-        ("pac+file:///etc/proxy.pac", PacLocation(path=Path("/etc/proxy.pac"))),
-        ("file://localhost/a%20b.pac", PacLocation(path=Path("/a b.pac"))),
-        ("pac+/etc/proxy.pac", PacLocation(path=Path("/etc/proxy.pac"))),
-        ("pac+http://p.example/a.pac?b", PacLocation("http://p.example/a.pac?b")),
-        ("https://p.example", PacLocation("https://p.example")),
-    ],
-)
-def test_a_place_is_parsed_and_written_back(text: str, location: PacLocation) -> None:
-    assert PacLocation.parse(text) == location
-    assert PacLocation.parse(str(location)) == location
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "pac+", "relative.pac", "file://other.example/a.pac", "ftp://p/a.pac"),
-        *("http://u:p@p.example/a", "http://p.example/a b", "http://p.example/\r\nX: y"),
-    ],
-)
-def test_what_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        PacLocation.parse(text)
 
 
 # --- what it says

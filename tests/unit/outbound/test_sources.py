@@ -15,7 +15,7 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.errors import ConfigurationError, DialError, Failure
 from underpass.net.stream import Stream
 from underpass.outbound import sources
-from underpass.outbound.pac import PacLocation
+from underpass.outbound.pac_location import PacLocation
 from underpass.outbound.sources import (
     Setting,
     automatic_chains,
