@@ -103,6 +103,7 @@ class ServerOptions:
     allow, deny: rules over the default deny list; the most specific wins.
     state: the directory of the user store and of the server's keys.
     prefix: the path below which carriers are; the rest is the decoy's.
+    proxy: answer CONNECT and absolute-form requests too, for users with a password or token.
     decoy: what strangers find: a folder, or the URL of a site; None: nothing but 404.
     tls_cert, tls_key: PEM files; with both, the listeners speak TLS.
     tls_self: speak TLS with a certificate of our own making, which invites pin.
@@ -117,6 +118,7 @@ class ServerOptions:
     deny: Annotated[tuple[Rule, ...], DENY] = ()
     state: Annotated[Path, PATH] = field(default_factory=default_state)
     prefix: Annotated[str, _PATH_PREFIX] = ""
+    proxy: Annotated[bool, _SWITCH] = False
     decoy: Annotated[str | Path | None, _DECOY] = None
     tls_cert: Annotated[Path | None, PATH] = None
     tls_key: Annotated[Path | None, PATH] = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from types import TracebackType
 from underpass.access import Policy
 from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
+from underpass.frontends.http import FrontEndOptions, HttpFrontEnd
 from underpass.net.gate import Gate, GateLimits, Ticket
 from underpass.net.listen import Listener, Service, bind_all, listening_on
 from underpass.net.relay import RelayTimeouts
@@ -42,7 +44,9 @@ from underpass.server.page import page_head, text_page
 from underpass.server.reception import CLIENT, Reception, ReceptionOptions
 from underpass.server.serving import ServingOptions, StreamServer
 from underpass.server.sessions import SessionBounds, Sessions
+from underpass.server.sorting import Sorter
 from underpass.server.user_store import SqliteUserStore
+from underpass.server.users import StoreAuthenticator
 from underpass.server.visit import VisitLimits
 from underpass.server_options import ServerLimits, ServerOptions
 
@@ -53,7 +57,7 @@ INITIAL_WINDOW = 32 * 1024
 FAREWELL_SECONDS = 1.0
 
 # Options that a running server can't follow.
-RESTART = ("listen", "metrics", "log", "log_file", "state", "prefix", "decoy")
+RESTART = ("listen", "metrics", "log", "log_file", "state", "prefix", "proxy", "decoy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,20 @@ class TunnelServer:
         self._own = OwnListeners()
         self._tls = _tls_context(options)
         self._key = server_key(options.state)
-        self._members = Members(SqliteUserStore(options.state))
+        store = SqliteUserStore(options.state)
+        self._members = Members(store)
+        guard = self._make_guard(options)
+        self._authenticator = StoreAuthenticator(store)
+        # Random, so that a proxy behind another of the same name is no loop.
+        self._pseudonym = f"underpass-{secrets.token_hex(4)}"
+        self._proxy = HttpFrontEnd(
+            guard,
+            self.observer,
+            _front_end_options(options.limits, self._pseudonym),
+            self._authenticator,
+        )
         self._streams = StreamServer(
-            self._make_guard(options),
+            guard,
             self._members,
             self.observer,
             _serving_options(options.limits),
@@ -138,9 +153,15 @@ class TunnelServer:
         self._endpoint = Endpoint(
             door, self._table, _endpoint_options(self._options), self._parts.decoy
         )
-        self._watching = tasks.create_task(self._sessions.watch(self._members), name="watch")
+        self._watching = [
+            tasks.create_task(self._sessions.watch(self._members), name="watch"),
+            tasks.create_task(self._proxy.sweep(), name="sweep"),
+        ]
+        handler = self._serve
+        if self._options.proxy:
+            handler = Sorter(self._serve, self._proxy.serve, limits.head_timeout).serve
         self._listener = Listener(
-            sockets, Service(self._serve, self._gate, self._tls, _shed_answer()), tasks
+            sockets, Service(handler, self._gate, self._tls, _shed_answer()), tasks
         )
         self._listener.start()
         return self
@@ -176,12 +197,17 @@ class TunnelServer:
         """Take no more sessions and streams. Carriers still come: those that are left need them."""
         self._reception.is_draining = True
         self._sessions.go_away()
+        self._proxy.drain()
 
     async def drain(self, timeout: float) -> None:
         """Wait until every session is over, for at most `timeout` seconds, and end the others."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._sessions.wait_empty()
+                self._listener.stop()
+                self._endpoint.drain()
+                if self._options.proxy:
+                    await self._gate.wait_empty()
         self._sessions.abort_all()
         self._listener.stop()
         self._endpoint.drain()
@@ -193,7 +219,8 @@ class TunnelServer:
         """End everything at once, without draining."""
         self._ended = True
         self._listener.stop()
-        self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
         self._sessions.abort_all()
         self._table.end("the server has ended")
         self._gate.evict_all()
@@ -217,6 +244,9 @@ class TunnelServer:
         self._sessions.bounds = _session_bounds(options.limits)
         self._reception.allowed = _allowed(options.limits)
         self._streams.replace(guard, _serving_options(options.limits))
+        self._proxy.replace(
+            guard, _front_end_options(options.limits, self._pseudonym), self._authenticator
+        )
         return unfollowed
 
     def _make_guard(self, options: ServerOptions) -> Guard:
@@ -253,6 +283,15 @@ def _session_bounds(limits: ServerLimits) -> SessionBounds:
 def _serving_options(limits: ServerLimits) -> ServingOptions:
     relay = RelayTimeouts(limits.tunnel_idle_timeout, limits.half_close_timeout)
     return ServingOptions(relay, limits.max_streams_per_user)
+
+
+def _front_end_options(limits: ServerLimits, pseudonym: str) -> FrontEndOptions:
+    return FrontEndOptions(
+        pseudonym=pseudonym,
+        head_timeout=limits.head_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
+        relay=RelayTimeouts(limits.tunnel_idle_timeout, limits.half_close_timeout),
+    )
 
 
 def _allowed(limits: ServerLimits) -> Limits:

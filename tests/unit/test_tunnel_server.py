@@ -18,7 +18,7 @@ from underpass.errors import ConfigurationError, DialError, Failure, StreamReset
 from underpass.net.stream import Stream
 from underpass.observe import AccessRecord, Counter, Counters, Observer
 from underpass.server.certificate import own_pin, pin_of
-from underpass.server.user_store import SqliteUserStore, UserLimits
+from underpass.server.user_store import SqliteUserStore, User, UserLimits
 from underpass.server_options import ServerLimits, ServerOptions
 from underpass.tunnel.keeper import Keeper
 from underpass.tunnel_server import ServerParts, TunnelServer
@@ -58,10 +58,17 @@ async def house(
     allow: tuple[Rule, ...] = LOOPBACK,
     deny: tuple[Rule, ...] = (),
     prefix: str = "",
+    proxy: bool = False,
     limits: ServerLimits = ServerLimits(drain_timeout=0),  # noqa: B008 - immutable
 ) -> AsyncIterator[House]:
     options = ServerOptions(
-        listen=HERE, state=directory, allow=allow, deny=deny, prefix=prefix, limits=limits
+        listen=HERE,
+        state=directory,
+        allow=allow,
+        deny=deny,
+        prefix=prefix,
+        proxy=proxy,
+        limits=limits,
     )
     it = House(directory, options)
     async with it.server:
@@ -224,6 +231,71 @@ async def test_leaving_the_block_resets_what_is_left(tmp_path: Path) -> None:
             stream = await tunnel.open(address(there.name))
         with pytest.raises(StreamReset):
             await stream.receive()
+
+
+# --- a proxy beside it
+
+
+@contextlib.asynccontextmanager
+async def visiting(it: House) -> AsyncIterator[RawClient]:
+    port = it.server.addresses[0].port
+    client = RawClient(*await asyncio.open_connection("127.0.0.1", port))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def connect(name: bytes, token: str = "") -> bytes:
+    login = f"Proxy-Authorization: Bearer {token}\r\n".encode() if token else b""
+    return b"CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (name, name, login)
+
+
+async def test_users_with_a_token_may_use_it_as_a_proxy(tmp_path: Path) -> None:
+    async with house(tmp_path, proxy=True) as it, origin(echo) as there:
+        it.store.add(User("bob"))
+        token = it.store.issue_token("bob")
+        async with visiting(it) as client:
+            await client.say(connect(there.name, token))
+            assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+            await client.say(b"ping")
+            assert await client.exactly(4) == b"ping"
+        async with visiting(it) as client:
+            await client.say(connect(there.name))
+            assert (await client.head()).startswith(b"HTTP/1.1 407 ")
+        async with visiting(it) as client:
+            await client.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.head()).startswith(b"HTTP/1.1 404 ")
+        async with tunnelled(it) as tunnel:
+            stream = await tunnel.open(address(there.name))
+            assert await ping(stream) == b"ping"
+            await stream.close()
+
+
+async def test_without_being_asked_it_is_no_proxy(tmp_path: Path) -> None:
+    async with house(tmp_path) as it, origin(echo) as there:
+        it.store.add(User("bob"))
+        token = it.store.issue_token("bob")
+        async with visiting(it) as client:
+            await client.say(connect(there.name, token))
+            assert (await client.head()).startswith(b"HTTP/1.1 404 ")
+        assert there.accepted == 0
+
+
+async def test_draining_waits_for_the_proxys_tunnels_too(tmp_path: Path) -> None:
+    limits = ServerLimits(drain_timeout=SECONDS)
+    async with house(tmp_path, proxy=True, limits=limits) as it, origin(echo) as there:
+        it.store.add(User("bob"))
+        token = it.store.issue_token("bob")
+        async with visiting(it) as client, asyncio.TaskGroup() as tasks:
+            await client.say(connect(there.name, token))
+            await client.head()
+            it.server.stop_accepting()
+            drained = tasks.create_task(it.server.drain(SECONDS))
+            await client.say(b"ping")
+            assert await client.exactly(4) == b"ping"
+            assert not drained.done()
+            await client.close()
 
 
 # --- TLS

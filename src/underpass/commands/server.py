@@ -55,6 +55,7 @@ _FLAGS = (
     ("allow", "RULE", "let streams go there; may be repeated"),
     ("deny", "RULE", "do not let streams go there; may be repeated"),
     ("decoy", "URL|DIR", "what strangers find: a site or a folder (default: nothing but 404)"),
+    ("proxy", "", "be an HTTP proxy too, for users with a password (`underpass user add`)"),
     ("metrics", "ADDR", "serve Prometheus metrics here, at /metrics, and /healthz"),
     ("log", "text|json", "lines for people or for machines (default text)"),
     ("log_file", "FILE", "append them here (default: standard error)"),
