@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from underpass.access import Effect, Policy, Principal, Rule
     from underpass.address import Address, ListenAddress
+    from underpass.client.library import ConnectedTunnel, connect
+    from underpass.client_options import ClientOptions
     from underpass.errors import ConfigurationError, DialError, Failure, UnderpassError
     from underpass.frontends.http import Authenticator, Throttled
     from underpass.observe import AccessRecord, Counter, Counters, Observer
     from underpass.options import Limits, ProxyOptions, Via
     from underpass.protocol.http.credentials import Basic, Bearer
     from underpass.proxy import Parts, Proxy
+    from underpass.tunnel.greeting import HandshakeRefused
 
 __all__ = [
     "AccessRecord",
@@ -31,12 +34,15 @@ __all__ = [
     "Authenticator",
     "Basic",
     "Bearer",
+    "ClientOptions",
     "ConfigurationError",
+    "ConnectedTunnel",
     "Counter",
     "Counters",
     "DialError",
     "Effect",
     "Failure",
+    "HandshakeRefused",
     "Limits",
     "ListenAddress",
     "Observer",
@@ -49,11 +55,15 @@ __all__ = [
     "Throttled",
     "UnderpassError",
     "Via",
+    "connect",
 ]
 
 _HOMES = {
     "access": ("Effect", "Policy", "Principal", "Rule"),
     "address": ("Address", "ListenAddress"),
+    "client.library": ("ConnectedTunnel", "connect"),
+    "client_options": ("ClientOptions",),
+    "tunnel.greeting": ("HandshakeRefused",),
     "errors": ("ConfigurationError", "DialError", "Failure", "UnderpassError"),
     "frontends.http": ("Authenticator", "Throttled"),
     "observe": ("AccessRecord", "Counter", "Counters", "Observer"),
