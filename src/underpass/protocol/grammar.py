@@ -55,13 +55,23 @@ class Buffer:
         self._at = 0
         self._data += data
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is there, and something may still come."""
+        return not self._data and not self.ended
+
+    def starts_with(self, prefix: bytes) -> bool:
+        """Whether what is there begins with `prefix`."""
+        return self._data.startswith(prefix, self._at)
+
     def end(self) -> None:
         """No more bytes will come."""
         self.ended = True
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """The place of `needle` at or after `start`, or -1."""
-        return max(self._data.find(needle, self._at + start) - self._at, -1)
+        at = self._data.find(needle, self._at + start)
+        return at - self._at if at >= 0 else -1
 
     def peek(self) -> bytes | bytearray:
         """What is there; not to be kept."""
@@ -69,13 +79,13 @@ class Buffer:
 
     def take(self, size: int) -> bytes:
         """Remove and return the first `size` bytes, or all there are if that is fewer."""
-        start, end = self._at, self._at + size
-        taken = bytes(self._data[start:end])
-        if end < len(self._data):
+        data, start = self._data, self._at
+        end = start + size
+        if end < len(data):
             self._at = end
         else:
             self._data, self._at = b"", 0
-        return taken
+        return bytes(data[start:end])
 
     def more(self) -> Parser[None]:
         """Wait until more bytes have come. Raises `EndOfData` when none will."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from operator import itemgetter
 
 from underpass.errors import LocalProtocolError
 
@@ -12,6 +13,7 @@ TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 VALUE = rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
 _TOKEN = re.compile(TOKEN)
 _VALUE = re.compile(VALUE)
+_NAME_OF = itemgetter(0)
 
 
 class Fields:
@@ -20,28 +22,33 @@ class Fields:
     Names asked for are given in lower case; what is kept keeps its spelling.
     """
 
-    __slots__ = ("_names", "_pairs")
+    __slots__ = ("_names", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self._pairs = tuple(pairs)
-        self._names = [name.lower() for name, _ in self._pairs]
+        self.pairs = tuple(pairs)
+        self._names: list[bytes] = []
+
+    def _index(self) -> list[bytes]:
+        """The names in lower case; when first asked for, as half of all heads are only written."""
+        self._names = [*map(bytes.lower, map(_NAME_OF, self.pairs))]
+        return self._names
 
     def get(self, name: bytes) -> bytes | None:
         """The value; of a repeated field the values joined by a comma (RFC 9110 5.3); or None."""
-        if name not in self._names:
-            return None
-        return b", ".join(self.get_all(name))
+        return b", ".join(self.get_all(name)) if name in self else None
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Each value of the field, in order."""
-        if name not in self._names:
+        names = self._names or self._index()
+        if name not in names:
             return []
-        pairs = zip(self._names, self._pairs, strict=True)
-        return [value for known, (_, value) in pairs if known == name]
+        if names.count(name) == 1:
+            return [self.pairs[names.index(name)][1]]
+        return [pair[1] for known, pair in zip(names, self.pairs, strict=True) if known == name]
 
     def tokens(self, name: bytes) -> list[bytes]:
         """The elements of a comma-separated list (RFC 9110 5.6.1), in lower case."""
-        if name not in self._names:
+        if name not in (self._names or self._index()):
             return []
         elements = (
             part.strip(b" \t") for value in self.get_all(name) for part in value.split(b",")
@@ -54,7 +61,7 @@ class Fields:
 
     def pairs_without(self, names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         """The pairs but for those with one of `names`: cheaper, for what is put together anew."""
-        pairs = zip(self._names, self._pairs, strict=True)
+        pairs = zip(self._names or self._index(), self.pairs, strict=True)
         return [pair for known, pair in pairs if known not in names]
 
     def adding(self, name: bytes, value: bytes) -> Fields:
@@ -63,26 +70,30 @@ class Fields:
         Raises `LocalProtocolError` where it would not be one whole, well-formed field line.
         """
         check_field(name, value)
-        return Fields((*self._pairs, (name, value)))
+        return Fields((*self.pairs, (name, value)))
+
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a field with one of `names`."""
+        return not names.isdisjoint(self._names or self._index())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in (self._names or self._index())
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(self._pairs)
+        return iter(self.pairs)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.pairs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fields) and self._pairs == other._pairs
+        return isinstance(other, Fields) and self.pairs == other.pairs
 
     def __hash__(self) -> int:
-        return hash(self._pairs)
+        return hash(self.pairs)
 
     def __repr__(self) -> str:
         # Values may be secrets; names are not.
-        return f"<Fields {b', '.join(name for name, _ in self._pairs).decode('latin-1')}>"
+        return f"<Fields {b', '.join(name for name, _ in self.pairs).decode('latin-1')}>"
 
 
 def check_field(name: bytes, value: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from underpass.errors import Failure, RemoteProtocolError
 from underpass.protocol.http.fields import Fields
@@ -29,8 +29,7 @@ class BodyKind(enum.Enum):
     UNTIL_CLOSE = "until close"
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(NamedTuple):
     """A body's kind, and its length in bytes where that is known."""
 
     kind: BodyKind

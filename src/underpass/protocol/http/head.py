@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.http.fields import TOKEN, VALUE, Fields
@@ -18,6 +18,7 @@ Version: TypeAlias = tuple[int, int]
 
 HTTP_10: Version = (1, 0)
 HTTP_11: Version = (1, 1)
+_PROTOCOL = {HTTP_10: b"HTTP/1.0", HTTP_11: b"HTTP/1.1"}
 
 # RFC 9112 section 3 recommends at least 8000 octets for a request line; browsers and CDNs go to 8
 # or 16 KiB, tunnels that carry data in the target like them long.
@@ -42,8 +43,7 @@ class HeadLimits:
 DEFAULT_LIMITS = HeadLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request's head."""
 
     method: bytes
@@ -52,8 +52,7 @@ class RequestHead:
     fields: Fields
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """A response's head."""
 
     status: int
@@ -67,7 +66,9 @@ _STATUS_LINE = re.compile(
     rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
 )
 _SECTION = re.compile(rb"(?:%s: %s\r\n)*+\r\n" % (TOKEN, VALUE))
-_FIELD_LINE = re.compile(rb"(%s):[\t ]*+(%s)[\t ]*+\r\n" % (TOKEN, VALUE))
+# Finds whole lines alone: each match begins where a line does, and holds the one LF at its end.
+_FIELD_LINES = re.compile(rb"(?m)^(%s):[\t ]*+(%s)[\t ]*+\r\n" % (TOKEN, VALUE))
+_FIELD = b": ".join
 
 
 def parse_request_head(data: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestHead:
@@ -119,22 +120,21 @@ def parse_field_section(data: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Fie
 
 
 def _parse_fields(data: bytes, start: int, limits: HeadLimits, too_many: Failure) -> Fields:
-    pairs: list[tuple[bytes, bytes]] = []
-    match = _FIELD_LINE.match
-    while line := match(data, start):
-        # Here and not at the end: thousands of them would cost more than they do to send.
-        if len(pairs) == limits.fields:
-            raise RemoteProtocolError(f"more than {limits.fields} fields", too_many)
-        pairs.append((line[1], line[2]))
-        start = line.end()
-    if data[start:] != b"\r\n":
+    end = len(data) - 2
+    lines = data.count(b"\n", start, end)
+    # Before they are looked at: thousands of them would cost more than they do to send.
+    if lines > limits.fields:
+        raise RemoteProtocolError(f"more than {limits.fields} fields", too_many)
+    pairs: list[tuple[bytes, bytes]] = _FIELD_LINES.findall(data, start, end)
+    # As many as there are LFs: each line is one field, whole, and after them comes the empty line.
+    if len(pairs) != lines or data[data.rfind(b"\n", 0, end) + 1 :] != b"\r\n":
         raise RemoteProtocolError("malformed header field")
     return Fields(pairs)
 
 
 def serialise_request(head: RequestHead) -> bytes:
     """Write a request's head. Raises `LocalProtocolError` for what would not parse back."""
-    line = b"%s %s HTTP/%d.%d\r\n" % (head.method, head.target, *head.version)
+    line = b"%b %b %b\r\n" % (head.method, head.target, _PROTOCOL[head.version])
     if not _REQUEST_LINE.fullmatch(line):
         raise LocalProtocolError("request line can't be written")
     return line + _serialise_fields(head.fields)
@@ -142,15 +142,15 @@ def serialise_request(head: RequestHead) -> bytes:
 
 def serialise_response(head: ResponseHead) -> bytes:
     """Write a response's head. Raises `LocalProtocolError` for what would not parse back."""
-    line = b"HTTP/%d.%d %d %s\r\n" % (*head.version, head.status, head.reason)
+    line = b"%b %d %b\r\n" % (_PROTOCOL[head.version], head.status, head.reason)
     if not _STATUS_LINE.fullmatch(line):
         raise LocalProtocolError("status line can't be written")
     return line + _serialise_fields(head.fields)
 
 
 def _serialise_fields(fields: Fields) -> bytes:
-    section = b"".join([b"%s: %s\r\n" % pair for pair in fields]) + b"\r\n"
+    section = b"\r\n".join([*map(_FIELD, fields.pairs), b"\r\n"])
     # As many lines as fields: else a name or value held the end of one.
-    if not _SECTION.fullmatch(section) or section.count(b"\n") != len(fields) + 1:
+    if not _SECTION.fullmatch(section) or section.count(b"\n") != len(fields.pairs) + 1:
         raise LocalProtocolError("a header field can't be written")
     return section

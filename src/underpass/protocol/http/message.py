@@ -11,8 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.grammar import Buffer, EndOfData, Need, Parser
@@ -52,15 +51,18 @@ class Signal(enum.Enum):
     END_OF_INPUT = "end of input"
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+# An enum's member costs ten times what a name does where it is asked for at every step.
+NEED_DATA: Final = Signal.NEED_DATA
+PAUSED: Final = Signal.PAUSED
+
+
+class Data(NamedTuple):
     """A piece of a body, never empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfMessage:
+class EndOfMessage(NamedTuple):
     """The end of a message, with its trailer fields."""
 
     trailers: Fields
@@ -77,7 +79,7 @@ class MessageReader:
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self._buffer = Buffer()
-        self._events = self._guarded()
+        self._events: Iterator[Event] = self._messages()
         self._error: RemoteProtocolError | None = None
         self._go_on = False
         self.framing: Framing = NO_BODY
@@ -97,7 +99,11 @@ class MessageReader:
         """
         if self._error is not None:
             raise self._error
-        return next(self._events)
+        try:
+            return next(self._events)
+        except RemoteProtocolError as error:
+            self._error = error
+            raise
 
     def start_next(self) -> None:
         """Go on to the next message; call it after `EndOfMessage`."""
@@ -113,20 +119,8 @@ class MessageReader:
         """Whether bytes wait that no event has told of yet."""
         return len(self._buffer) > 0
 
-    def _guarded(self) -> Iterator[Event]:
-        try:
-            yield from self._messages()
-        except RemoteProtocolError as error:
-            self._error = error
-            raise
-
     def _messages(self) -> Generator[Event, None, None]:
         raise NotImplementedError
-
-    def _pause(self) -> Iterator[Event]:
-        while not self._go_on:
-            yield Signal.PAUSED
-        self._go_on = False
 
     def _body(self) -> Generator[Event, None, None]:
         """The events of a body and the end of its message. Raises `EndOfData`."""
@@ -157,7 +151,7 @@ class MessageReader:
             except StopIteration as end:
                 yield EndOfMessage(end.value)
                 return
-            yield Signal.NEED_DATA if isinstance(step, Need) else Data(step)
+            yield NEED_DATA if isinstance(step, Need) else Data(step)
 
     def _body_until_close(self) -> Generator[Event, None, None]:
         while True:
@@ -167,7 +161,12 @@ class MessageReader:
                 yield _END
                 return
             else:
-                yield Signal.NEED_DATA
+                yield NEED_DATA
+
+    def _whole_head(self) -> bytes | None:
+        """The head where all of it has come, as most do: `_head_bytes` without its waits."""
+        at = self._buffer.find(b"\r\n\r\n")
+        return self._buffer.take(at + 4) if 0 <= at <= self._limits.section - 4 else None
 
     def _head_bytes(self, too_large: Failure) -> Parser[bytes]:
         """Read a whole head, refusing early what can't become one."""
@@ -202,10 +201,15 @@ class RequestReader(MessageReader):
         super().__init__(limits)
 
     def _messages(self) -> Generator[Event, None, None]:
+        buffer = self._buffer
         while True:
+            while buffer.waits:
+                yield NEED_DATA
             try:
-                yield from self._empty_lines()
-                data = yield from _signals(self._head_bytes(Failure.HEADERS_TOO_LARGE))
+                data = None if buffer.starts_with(b"\r") else self._whole_head()
+                if data is None:
+                    yield from self._empty_lines()
+                    data = yield from _signals(self._head_bytes(Failure.HEADERS_TOO_LARGE))
             except EndOfData:
                 if len(self._buffer):
                     raise RemoteProtocolError("ended within a request head") from None
@@ -214,15 +218,17 @@ class RequestReader(MessageReader):
             head = parse_request_head(data, self._limits)
             self.framing = request_framing(head)
             yield head
-            if head.method == b"CONNECT":
-                # What follows is the tunnel's; or the next request's, if this one was refused.
-                yield from self._pause()
-                continue
-            try:
-                yield from self._body()
-            except EndOfData:
-                raise RemoteProtocolError("ended within a request body") from None
-            yield from self._pause()
+            if self.framing is not NO_BODY:
+                try:
+                    yield from self._body()
+                except EndOfData:
+                    raise RemoteProtocolError("ended within a request body") from None
+            elif head.method != b"CONNECT":
+                yield _END
+            # What follows a CONNECT is the tunnel's; or the next request's, if it was refused.
+            while not self._go_on:
+                yield PAUSED
+            self._go_on = False
 
     def _empty_lines(self) -> Generator[Event, None, None]:
         for _ in range(EMPTY_LINES):
@@ -259,9 +265,14 @@ class ResponseReader(MessageReader):
         self._request_method = request_method
 
     def _messages(self) -> Generator[Event, None, None]:
+        buffer = self._buffer
         while True:
+            while buffer.waits:
+                yield NEED_DATA
             try:
-                data = yield from _signals(self._head_bytes(Failure.RESPONSE_HEADERS_TOO_LARGE))
+                data = self._whole_head()
+                if data is None:
+                    data = yield from _signals(self._head_bytes(Failure.RESPONSE_HEADERS_TOO_LARGE))
             except EndOfData:
                 if len(self._buffer):
                     raise _incomplete("head") from None
@@ -278,16 +289,24 @@ class ResponseReader(MessageReader):
             yield head
             if switches:
                 while True:
-                    yield Signal.PAUSED
+                    yield PAUSED
             if head.status < 200:
                 continue
             try:
-                yield from self._body()
+                framing = self.framing
+                if framing.length and len(buffer) >= framing.length:
+                    # All of it is here, as with most: `_body` without its waits.
+                    yield Data(buffer.take(framing.length))
+                    yield _END
+                else:
+                    yield from self._body()
             except EndOfData:
                 raise _incomplete("body") from None
             except RemoteProtocolError as error:
                 raise RemoteProtocolError(error.reason, Failure.UPSTREAM_PROTOCOL) from None
-            yield from self._pause()
+            while not self._go_on:
+                yield PAUSED
+            self._go_on = False
 
 
 def _incomplete(what: str) -> RemoteProtocolError:
@@ -301,4 +320,4 @@ def _signals(parser: Parser[bytes] | Parser[None]) -> Generator[Event, None, byt
             next(parser)
         except StopIteration as end:
             return end.value or b""
-        yield Signal.NEED_DATA
+        yield NEED_DATA

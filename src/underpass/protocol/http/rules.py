@@ -6,7 +6,7 @@ import re
 
 from underpass.errors import Failure, RemoteProtocolError
 from underpass.protocol.http.fields import Fields
-from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead
+from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, Version
 from underpass.protocol.http.target import AbsoluteTarget
 
 # Fields for the next server only (RFC 9110 7.6.1), and those of proxies' own authentication.
@@ -43,6 +43,14 @@ END_TO_END = frozenset(
     }
 )
 
+# What goes no further in each case, put together once and not for every message.
+_NOT_TO_ORIGIN = HOP_BY_HOP | {b"host"}
+# An expectation of HTTP/1.0 means nothing (RFC 9110 10.1.1), but would in our HTTP/1.1.
+_NOT_TO_ORIGIN_OF_10 = _NOT_TO_ORIGIN | {b"expect"}
+_ASKED_ANEW = frozenset({b"te", b"upgrade"})
+# RFC 9110 8.6: a length where no body can be makes some clients wait for one.
+_NOT_WITHOUT_BODY = HOP_BY_HOP | {b"content-length"}
+
 # More than any sane path has: a bound that ends a loop through proxies without pseudonyms.
 MAX_VIA = 32
 
@@ -52,22 +60,23 @@ MAX_FORWARDS = 255
 # RFC 9110 9.2.2. CONNECT and POST are not.
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 _BOUND_SCHEMES = (b"ntlm", b"negotiate")
+_BINDING = frozenset({b"authorization", b"www-authenticate", b"proxy-authenticate"})
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
-def _forwardable(
-    fields: Fields, extra: frozenset[bytes] = frozenset()
-) -> list[tuple[bytes, bytes]]:
-    named = frozenset(
-        name
-        for name in fields.tokens(b"connection")
-        if name not in END_TO_END and not name.startswith((b"x-forwarded-", b"sec-"))
-    )
-    return fields.pairs_without(HOP_BY_HOP | named | extra)
+def _forwardable(fields: Fields, dropped: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    """The fields but for those `dropped` and those that Connection names."""
+    if b"connection" in fields:
+        dropped |= {
+            name
+            for name in fields.tokens(b"connection")
+            if name not in END_TO_END and not name.startswith((b"x-forwarded-", b"sec-"))
+        }
+    return fields.pairs_without(dropped)
 
 
-def _via(version: tuple[int, int], pseudonym: bytes) -> bytes:
-    return b"%d.%d %s" % (*version, pseudonym)
+def _via(version: Version, pseudonym: bytes) -> tuple[bytes, bytes]:
+    return b"Via", (b"1.1 " if version >= HTTP_11 else b"1.0 ") + pseudonym
 
 
 def forwarded_request(head: RequestHead, target: AbsoluteTarget, pseudonym: bytes) -> RequestHead:
@@ -76,33 +85,39 @@ def forwarded_request(head: RequestHead, target: AbsoluteTarget, pseudonym: byte
     An Upgrade that was asked for is asked for again (RFC 9110 7.8). The body's framing is left to
     the caller, but for Content-Length, which stays.
     """
-    # An expectation of HTTP/1.0 means nothing (RFC 9110 10.1.1), but would in our HTTP/1.1.
-    dropped = frozenset({b"host"} if head.version >= HTTP_11 else {b"host", b"expect"})
+    dropped = _NOT_TO_ORIGIN if head.version >= HTTP_11 else _NOT_TO_ORIGIN_OF_10
     fields = _forwardable(head.fields, dropped)
-    pairs = [(b"Host", target.host_field), *fields, (b"Via", _via(head.version, pseudonym))]
+    pairs = [(b"Host", target.host_field), *fields, _via(head.version, pseudonym)]
+    if head.fields.has_any(_ASKED_ANEW):
+        pairs += _asked_anew(head)
+    return RequestHead(head.method, target.origin_form, HTTP_11, Fields(pairs))
+
+
+def _asked_anew(head: RequestHead) -> list[tuple[bytes, bytes]]:
+    """What we ask of the next server because the client asked it of us, and know how to pass on."""
+    pairs = []
     if b"trailers" in head.fields.tokens(b"te"):
-        pairs += [(b"TE", b"trailers")]
-    options = [b"TE"] if b"trailers" in head.fields.tokens(b"te") else []
+        pairs.append((b"TE", b"trailers"))
     upgrade = upgrade_requested(head)
     if upgrade is not None:
         pairs.append((b"Upgrade", upgrade))
-        options.append(b"Upgrade")
-    if options:
-        pairs.append((b"Connection", b", ".join(options)))
-    return RequestHead(head.method, target.origin_form, HTTP_11, Fields(pairs))
+    if pairs:
+        pairs.append((b"Connection", b", ".join(name for name, _ in pairs)))
+    return pairs
 
 
 def forwarded_response(head: ResponseHead, pseudonym: bytes) -> ResponseHead:
     """The head to send to the client: no hop-by-hop fields, Via. Framing is left to the caller."""
-    # RFC 9110 8.6: a length where no body can be makes some clients wait for one.
     bodiless = head.status < 200 or head.status == 204
-    fields = _forwardable(head.fields, frozenset({b"content-length"} if bodiless else ()))
-    pairs = [*fields, (b"Via", _via(head.version, pseudonym))]
+    pairs = _forwardable(head.fields, _NOT_WITHOUT_BODY if bodiless else HOP_BY_HOP)
+    pairs.append(_via(head.version, pseudonym))
     return ResponseHead(head.status, head.reason, HTTP_11, Fields(pairs))
 
 
 def has_loop(fields: Fields, pseudonym: bytes) -> bool:
     """Whether Via says that this message has been through us, or through too many (9110 7.6.3)."""
+    if b"via" not in fields:
+        return False
     entries = [entry.split() for entry in fields.tokens(b"via")]
     own = pseudonym.lower()
     return len(entries) > MAX_VIA or any(len(entry) > 1 and entry[1] == own for entry in entries)
@@ -165,9 +180,8 @@ def is_idempotent(method: bytes) -> bool:
 
 def binds_connection(head: RequestHead | ResponseHead) -> bool:
     """Whether an authentication in this head belongs to the stream it goes over (NTLM …)."""
-    names = (b"authorization", b"www-authenticate", b"proxy-authenticate")
-    return any(
+    return head.fields.has_any(_BINDING) and any(
         value.lower().startswith(_BOUND_SCHEMES)
-        for name in names
+        for name in _BINDING
         for value in head.fields.get_all(name)
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from underpass.address import Address
 from underpass.errors import Failure, RemoteProtocolError
@@ -14,6 +15,9 @@ _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
 # RFC 3986 3.3 and 3.4, with what browsers send beyond it; never a fragment, space or control.
 _ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")
 DEFAULT_PORT = b"80"
+
+# As many addresses are remembered in their canonical form.
+_REMEMBERED = 4096
 
 # A WebSocket's opening is an HTTP request (RFC 6455 3), and some clients name it so to a proxy.
 _SCHEMES = (b"http", b"ws")
@@ -28,8 +32,11 @@ class TargetForm(enum.Enum):
     ASTERISK = "asterisk-form"
 
 
-@dataclass(frozen=True, slots=True)
-class AbsoluteTarget:
+AUTHORITY_FORM: Final = TargetForm.AUTHORITY
+ABSOLUTE_FORM: Final = TargetForm.ABSOLUTE
+
+
+class AbsoluteTarget(NamedTuple):
     """Where an absolute-form target goes, and what is asked for there.
 
     `origin_form` is the target for the origin; `host_field` the value of its Host field.
@@ -49,13 +56,13 @@ class AbsoluteTarget:
 def form_of(head: RequestHead) -> TargetForm:
     """The form of the target. Raises `RemoteProtocolError` (BAD_TARGET) for none of the four."""
     if head.method == b"CONNECT":
-        return TargetForm.AUTHORITY
+        return AUTHORITY_FORM
     if head.target == b"*" and head.method == b"OPTIONS":
         return TargetForm.ASTERISK
+    if _ABSOLUTE.fullmatch(head.target):
+        return ABSOLUTE_FORM
     if _ORIGIN_FORM.fullmatch(head.target):
         return TargetForm.ORIGIN
-    if _ABSOLUTE.fullmatch(head.target):
-        return TargetForm.ABSOLUTE
     raise RemoteProtocolError("target in none of the forms of a request", Failure.BAD_TARGET)
 
 
@@ -85,13 +92,22 @@ def parse_absolute(target: bytes, method: bytes) -> AbsoluteTarget:
     if scheme.lower() not in _SCHEMES:
         reason = "only http:// is forwarded; for others a client sends CONNECT"
         raise RemoteProtocolError(reason, Failure.NOT_IMPLEMENTED)
+    address, host_field = _destination(authority)
+    return AbsoluteTarget(address, _origin_form(rest, method), host_field)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _destination(authority: bytes) -> tuple[Address, bytes]:
+    """The address and the Host of what stands before the path, where it is neither more nor less.
+
+    What is remembered is where somebody went, never who or what for.
+    """
     if b"@" in authority:
         # A user before the host is how look-alike names are made (RFC 9110 4.2.4).
         raise RemoteProtocolError("bad target: a user in it", Failure.BAD_TARGET)
     host, port = _split_port(authority)
     address = parse_authority(host + b":" + (port or DEFAULT_PORT))
-    host_field = authority if port else host
-    return AbsoluteTarget(address, _origin_form(rest, method), host_field)
+    return address, authority if port else host
 
 
 def _split_port(authority: bytes) -> tuple[bytes, bytes]:

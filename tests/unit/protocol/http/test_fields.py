@@ -24,6 +24,13 @@ def test_lists_are_split_over_all_fields_in_lower_case() -> None:
     assert FIELDS.tokens(b"absent") == []
 
 
+def test_one_of_several_names_is_enough() -> None:
+    fields = Fields([(b"Host", b"h"), (b"TE", b"trailers")])
+    assert fields.has_any(frozenset({b"te", b"upgrade"}))
+    assert not fields.has_any(frozenset({b"upgrade"}))
+    assert not Fields().has_any(frozenset({b"te"}))
+
+
 def test_spelling_and_order_are_kept() -> None:
     assert [name for name, _ in FIELDS] == [b"Host", b"X-List", b"x-list"]
     assert len(FIELDS) == 3
