@@ -1,9 +1,14 @@
-"""`TimeLimit`: a time-out for the waits that every request makes."""
+"""`TimeLimit` and `Patience`: time-outs for the waits that every request makes."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
+from typing import Self
+
+# Both loops count milliseconds, each rounding its own way: a timer may go off so much too soon.
+TICK = 0.001
 
 
 class TimeLimit:
@@ -25,15 +30,18 @@ class TimeLimit:
         self._cancelling = 0
         self._expired = False
 
-    def __enter__(self) -> TimeLimit:
+    def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._task = task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a time limit needs a task to cancel")
         self._cancelling = task.cancelling()
         if self._seconds is not None:
-            self._timer = loop.call_later(self._seconds, self.expire)
+            self._start_timer(loop, self._seconds)
         return self
+
+    def _start_timer(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._timer = loop.call_later(seconds, self.expire)
 
     def expire(self) -> None:
         """End the wait now. Call it from outside the block, while the task waits in it."""
@@ -59,3 +67,59 @@ class TimeLimit:
             and kind is asyncio.CancelledError
         ):
             raise TimeoutError from error
+
+
+class Patience(TimeLimit):
+    """A time limit for one wait after the other, most of which end long before theirs::
+
+        with patience.within(10.0):
+            await something()
+
+    A wait that ends in time leaves its timer to the next: it is set anew only when it goes off too
+    soon, or where a limit ends sooner. A client that asks a thousand times a second costs one timer
+    a second. Call `end` when nothing is waited for any more, as the timer would stay till its time.
+    """
+
+    __slots__ = ("_alarm", "_deadline", "_goes_off")
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = math.inf
+        self._goes_off = math.inf
+
+    def within(self, seconds: float | None) -> Patience:
+        """The same, for a wait of so many seconds; None is no limit."""
+        self._seconds = seconds
+        self._deadline = math.inf
+        self._expired = False
+        return self
+
+    def _start_timer(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._deadline = deadline = loop.time() + seconds
+        if deadline < self._goes_off:
+            self._set_alarm(loop, deadline)
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        self.end()
+        self._goes_off = when
+        self._alarm = loop.call_later(when - loop.time(), self._look)
+
+    def _look(self) -> None:
+        """The alarm went off: for the present wait, or for one that has long ended."""
+        self._alarm = None
+        self._goes_off = math.inf
+        if self._task is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._deadline <= loop.time() + TICK:
+            self.expire()
+        elif self._deadline < math.inf:
+            self._set_alarm(loop, self._deadline)
+
+    def end(self) -> None:
+        """Let go of the timer."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+            self._goes_off = math.inf

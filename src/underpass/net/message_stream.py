@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from underpass.errors import StreamTimeout
-from underpass.net.clock import TimeLimit
+from underpass.net.clock import Patience, TimeLimit
 from underpass.net.stream import Stream
-from underpass.protocol.http.message import Event, MessageReader, Signal
+from underpass.protocol.http.message import NEED_DATA, Event, MessageReader
 
 # An answer of our own is a packet or two. A client that does not take it within this time is given
 # up: it asks without reading, which is a way to fill memory.
@@ -23,11 +23,12 @@ Reader = TypeVar("Reader", bound=MessageReader)
 class MessageStream(Generic[Reader]):
     """Feeds what `stream` receives to `reader`, which is free to be asked for its state."""
 
-    __slots__ = ("reader", "stream")
+    __slots__ = ("_patience", "reader", "stream")
 
     def __init__(self, stream: Stream, reader: Reader) -> None:
         self.stream = stream
         self.reader = reader
+        self._patience = Patience()
 
     async def next_event(self) -> Event:
         """Return the next event, never NEED_DATA.
@@ -35,7 +36,7 @@ class MessageStream(Generic[Reader]):
         Raises `RemoteProtocolError`, and `StreamError` as `Stream.receive` does.
         """
         event = self.reader.next_event()
-        while event is Signal.NEED_DATA:
+        while event is NEED_DATA:
             await self.fill()
             event = self.reader.next_event()
         return event
@@ -43,21 +44,38 @@ class MessageStream(Generic[Reader]):
     async def next_event_within(self, seconds: float | None) -> Event:
         """The same with a time-out: raises `TimeoutError`. What is there already costs no timer."""
         event = self.reader.next_event()
-        if event is not Signal.NEED_DATA:
-            return event
-        with TimeLimit(seconds):
-            return await self.next_event()
+        if event is NEED_DATA:
+            with self._patience.within(seconds):
+                while event is NEED_DATA:
+                    await self.fill()
+                    event = self.reader.next_event()
+        return event
 
     async def send_within(self, data: bytes, seconds: float | None) -> None:
         """Send all of `data`; raises `StreamTimeout` where the other end takes none of it so long.
 
         And `StreamError` as `Stream.send` does.
         """
+        if self.stream.send_at_once(data):
+            return
         try:
             with TimeLimit(seconds):
                 await self.stream.send(data)
         except TimeoutError:
             raise StreamTimeout("the other end stopped reading") from None
+
+    async def fill_within(self, seconds: float | None) -> None:
+        """`fill` with a time-out: raises `TimeoutError`."""
+        with self._patience.within(seconds):
+            await self.fill()
+
+    def stop_waiting(self) -> None:
+        """End a wait of `fill_within` or `next_event_within` as if its time were over."""
+        self._patience.expire()
+
+    def end(self) -> None:
+        """Let go of what waits need; nothing waits any more."""
+        self._patience.end()
 
     async def fill(self) -> None:
         """Receive once and hand it to the reader."""
@@ -69,5 +87,6 @@ class MessageStream(Generic[Reader]):
 
     def release(self) -> Stream:
         """Put what the reader has not consumed back in front of the stream, and return that."""
+        self.end()
         self.stream.unread(self.reader.release())
         return self.stream

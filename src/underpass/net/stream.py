@@ -47,6 +47,13 @@ class Stream(abc.ABC):
     async def send(self, data: bytes) -> None:
         """Send all of `data`. Raises as `receive` does, and `StreamClosed` after `send_eof`."""
 
+    def send_at_once(self, data: bytes) -> bool:
+        """Send all of `data` where that needs no waiting; else send nothing and return False.
+
+        Raises as `send` does. A kind that can't tell always says False.
+        """
+        return False
+
     @abc.abstractmethod
     async def send_eof(self) -> None:
         """End the sending direction after all bytes sent before. A second call does nothing.

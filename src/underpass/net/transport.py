@@ -136,7 +136,8 @@ class TransportStream(asyncio.Protocol, Stream):
         self._unread_size += len(data)
         if self._unread_size >= READ_BUFFER:
             self._pause_reading()
-        self._wake_reader()
+        if self._reader is not None:
+            self._wake_reader()
 
     def eof_received(self) -> bool:
         self._eof_received = True
@@ -175,19 +176,21 @@ class TransportStream(asyncio.Protocol, Stream):
     # The contract of `Stream`.
 
     async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
-        while not self._chunks:
+        chunks = self._chunks
+        while not chunks:
             if self._closing:
                 raise StreamClosed("closed by this end")
             if self._error is not None:
                 raise self._error
             if self._eof_received or self._lost:
                 return b""
-            self._resume_reading()
+            if self._read_paused:
+                self._resume_reading()
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
-        data = self._chunks.popleft()
+        data = chunks.popleft()
         if len(data) > limit:
-            self._chunks.appendleft(data[limit:])
+            chunks.appendleft(data[limit:])
             data = data[:limit]
         self._unread_size -= len(data)
         return data
@@ -197,8 +200,22 @@ class TransportStream(asyncio.Protocol, Stream):
             self._chunks.appendleft(data)
             self._unread_size += len(data)
 
-    async def send(self, data: bytes) -> None:
+    def send_at_once(self, data: bytes) -> bool:
         self._check_sendable()
+        transport = self._transport
+        if (
+            self._write_paused
+            or transport.get_write_buffer_size() + len(data) > WRITE_BUFFER
+            or transport.is_closing()
+        ):
+            return False
+        self.sent += len(data)
+        transport.write(data)
+        return True
+
+    async def send(self, data: bytes) -> None:
+        if self.send_at_once(data):
+            return
         self.sent += len(data)
         # A TLS transport takes all it is given, and says only then that it was too much.
         view = data if len(data) <= WRITE_BUFFER else memoryview(data)

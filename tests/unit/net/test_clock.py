@@ -1,4 +1,4 @@
-"""The time limit: what it ends, what it lets through, and whose cancellation it is."""
+"""Time limits: what they end, what they let through, and whose cancellation it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from underpass.net.clock import TimeLimit
+from underpass.net.clock import Patience, TimeLimit
 
 SOON = 0.001
 NEVER = 60.0
@@ -106,3 +106,59 @@ def test_without_a_task_there_is_nothing_to_limit() -> None:
     loop.run_forever()
     loop.close()
     assert [type(failure) for failure in failures] == [RuntimeError]
+
+
+async def test_patience_ends_a_wait_that_is_too_long_and_begins_anew() -> None:
+    patience = Patience()
+    for _ in range(2):
+        with pytest.raises(TimeoutError), patience.within(SOON):
+            await for_ever()
+    with patience.within(NEVER):
+        assert await asyncio.sleep(0, "here") == "here"
+    patience.end()
+
+
+async def test_a_later_wait_with_a_shorter_limit_ends_in_its_own_time() -> None:
+    patience = Patience()
+    with patience.within(NEVER):
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError), patience.within(SOON):
+        await for_ever()
+
+
+async def test_the_timer_of_an_ended_wait_ends_no_later_one() -> None:
+    loop = asyncio.get_running_loop()
+    patience = Patience()
+    began = loop.time()
+    with patience.within(SOON):
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError), patience.within(20 * SOON):
+        await for_ever()
+    # Both loops count whole milliseconds.
+    assert loop.time() - began >= 19 * SOON
+
+
+async def test_a_timer_that_nobody_waits_for_goes_off_for_nothing() -> None:
+    patience = Patience()
+    with patience.within(SOON):
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError), TimeLimit(3 * SOON):
+        await for_ever()
+    # Nor does it where the present wait has no limit.
+    with patience.within(SOON):
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError), TimeLimit(3 * SOON), patience.within(None):
+        await for_ever()
+
+
+async def test_patience_ends_by_hand_while_something_is_waited_for() -> None:
+    patience = Patience()
+    patience.expire()
+    asyncio.get_running_loop().call_soon(patience.expire)
+    with pytest.raises(TimeoutError), patience.within(None):
+        await for_ever()
+    patience.expire()
+    with patience.within(NEVER):
+        await asyncio.sleep(0)
+    patience.end()
+    patience.end()

@@ -90,6 +90,18 @@ async def test_silence_ends_after_its_time() -> None:
     assert await inbound.next_event_within(0) == EndOfMessage(Fields())
 
 
+async def test_a_wait_ends_by_its_time_or_by_hand() -> None:
+    inbound = messages(GET)
+    await inbound.fill_within(5)
+    assert await inbound.next_event() == HEAD
+    with pytest.raises(TimeoutError):
+        await inbound.fill_within(0.001)
+    asyncio.get_running_loop().call_soon(inbound.stop_waiting)
+    with pytest.raises(TimeoutError):
+        await inbound.fill_within(5)
+    inbound.end()
+
+
 async def test_what_was_not_consumed_stands_in_front_of_the_stream_again() -> None:
     inbound = messages(GET + b"tunnel", b" bytes")
     assert await inbound.next_event() == HEAD

@@ -119,6 +119,21 @@ async def test_a_sender_waits_for_a_receiver_that_stalls(pair: Pair) -> None:
         await sending
 
 
+async def test_what_is_sent_at_once_arrives_whole_and_stops_where_it_would_wait(pair: Pair) -> None:
+    left, right = pair
+    sent = 0
+    while sent < MUCH and left.send_at_once(bytes(RECEIVE_SIZE)):
+        sent += RECEIVE_SIZE
+    # What is not taken at once is not taken at all: nothing of it arrives.
+    assert sent < MUCH
+    await left.send_eof()
+    assert await receive_all(right) == bytes(sent)
+    try:
+        assert not left.send_at_once(b"too late")
+    except StreamClosed:
+        return
+
+
 async def test_unread_bytes_are_received_first(pair: Pair) -> None:
     here, there = pair
     await here.send(b"world")
