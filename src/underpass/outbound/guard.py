@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Sequence
 
 from underpass.access import Decision, Policy, Principal
@@ -39,14 +40,13 @@ class Guard:
         self._outbound = outbound
         self._own = own
         self._counters = counters or Counters()
+        self._forwarder: Upstream | None = None
+        if isinstance(outbound, Upstream) and outbound.forwards:
+            self._forwarder = outbound
 
     def dial_as(self, principal: Principal) -> Dial:
         """The dial of `principal`."""
-
-        async def dial(address: Address) -> Stream:
-            return await self.dial(principal, address)
-
-        return dial
+        return functools.partial(self.dial, principal)
 
     def route_for(self, principal: Principal, address: Address) -> Route:
         """How one plain request of `principal` to `address` leaves.
@@ -54,8 +54,8 @@ class Guard:
         Raises `Forbidden` where policy denies it; what a name leads to is asked when it is dialled.
         """
         self._check(principal, address)
-        upstream = self._outbound
-        if not isinstance(upstream, Upstream) or not upstream.forwards:
+        upstream = self._forwarder
+        if upstream is None:
             return StreamRoute(self.dial_as(principal), address)
 
         async def reach() -> Stream:

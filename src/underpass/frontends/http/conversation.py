@@ -9,23 +9,22 @@ import secrets
 from underpass.access import Principal
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http import connect, own
-from underpass.frontends.http.authentication import ANONYMOUS, Authenticator, Throttled
+from underpass.frontends.http.authentication import Authenticator, Throttled
 from underpass.frontends.http.exchange import Exchange, Refused, refuse
 from underpass.frontends.http.forward import Forwarding
 from underpass.frontends.http.state import FrontEndState
-from underpass.net.clock import TimeLimit
 from underpass.net.gate import Ticket
 from underpass.net.message_stream import ANSWER_SECONDS, MessageStream
 from underpass.net.stream import Stream
 from underpass.observe import Counter
 from underpass.protocol.http.credentials import parse_proxy_authorization
 from underpass.protocol.http.fields import Fields
-from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.framing import NO_BODY
 from underpass.protocol.http.head import RequestHead
-from underpass.protocol.http.message import RequestReader, Signal
+from underpass.protocol.http.message import PAUSED, RequestReader
 from underpass.protocol.http.refusal import Refusal, refusal_response
 from underpass.protocol.http.rules import wants_keep_alive
-from underpass.protocol.http.target import TargetForm, form_of
+from underpass.protocol.http.target import ABSOLUTE_FORM, AUTHORITY_FORM, form_of
 
 # Random bytes of a request id: enough to find one line in a day's log.
 ID_BYTES = 4
@@ -43,7 +42,9 @@ class Conversation:
         self._stream = stream
         self._inbound = MessageStream(stream, RequestReader(state.options.head))
         self._forwarding = Forwarding(state, self._inbound, ticket.client)
-        self._waiting: TimeLimit | None = None
+        # Between two requests, where nothing is lost when the conversation ends.
+        self._is_idle = False
+        self._is_settled = False
         self._exchange: Exchange | None = None
 
     async def run(self) -> None:
@@ -58,6 +59,7 @@ class Conversation:
             self._stream.abort()
         finally:
             self._forwarding.end()
+            self._inbound.end()
         await self._stream.close()
 
     async def fail(self) -> None:
@@ -74,14 +76,14 @@ class Conversation:
     def _begin_next(self) -> None:
         """Go on to the next request, past the end of one that was answered unread."""
         reader = self._inbound.reader
-        while reader.next_event() is not Signal.PAUSED:
+        while reader.next_event() is not PAUSED:
             pass
         reader.start_next()
 
     def drain(self) -> None:
         """Stop waiting for a next request; one under way is finished."""
-        if self._waiting is not None:
-            self._waiting.expire()
+        if self._is_idle:
+            self._inbound.stop_waiting()
 
     async def _first_head(self) -> RequestHead | None:
         """Return the first head: its time runs from accepting, however late its first byte is."""
@@ -120,13 +122,13 @@ class Conversation:
         """Wait for the first bytes of a request. A client that says nothing is told nothing."""
         if self._state.draining:
             return False
+        self._is_idle = True
         try:
-            with TimeLimit(timeout) as self._waiting:
-                await self._inbound.fill()
+            await self._inbound.fill_within(timeout)
         except TimeoutError:
             return False
         finally:
-            self._waiting = None
+            self._is_idle = False
         return True
 
     async def _refuse_unread(self, refusal: Refusal) -> None:
@@ -138,12 +140,14 @@ class Conversation:
 
     async def _serve(self, head: RequestHead) -> bool:
         """Serve one request; return whether the conversation goes on."""
-        self._exchange = exchange = Exchange(head, self._ticket.client)
-        framing = self._inbound.reader.framing
-        exchange.body_unread = framing.kind is not BodyKind.NONE
+        has_body = self._inbound.reader.framing is not NO_BODY
+        self._exchange = exchange = Exchange(head, self._ticket.client, body_unread=has_body)
         try:
-            exchange.principal = await self._authenticate(head)
-            self._ticket.settled()
+            if self._state.authenticator is not None:
+                exchange.principal = await self._authenticate(self._state.authenticator, head)
+            if not self._is_settled:
+                self._is_settled = True
+                self._ticket.settled()
             return await self._answer(exchange, head)
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
@@ -170,14 +174,13 @@ class Conversation:
             self._state.observer.access(exchange.record())
 
     async def _answer(self, exchange: Exchange, head: RequestHead) -> bool:
-        match form_of(head):
-            case TargetForm.AUTHORITY:
-                await self._connect(exchange, head)
-                return False
-            case TargetForm.ABSOLUTE:
-                return await self._forwarding.answer(exchange, head) and not self._state.draining
-            case _:
-                return await own.answer(self._inbound, exchange, head)
+        form = form_of(head)
+        if form is ABSOLUTE_FORM:
+            return await self._forwarding.answer(exchange, head) and not self._state.draining
+        if form is AUTHORITY_FORM:
+            await self._connect(exchange, head)
+            return False
+        return await own.answer(self._inbound, exchange, head)
 
     async def _connect(self, exchange: Exchange, head: RequestHead) -> None:
         observer = self._state.observer
@@ -197,10 +200,7 @@ class Conversation:
         exchange.sent, exchange.received = transfer.sent, transfer.received
         exchange.reason = transfer.ending.value
 
-    async def _authenticate(self, head: RequestHead) -> Principal:
-        authenticator = self._state.authenticator
-        if authenticator is None:
-            return ANONYMOUS
+    async def _authenticate(self, authenticator: Authenticator, head: RequestHead) -> Principal:
         credentials = parse_proxy_authorization(head.fields)
         if credentials is None:
             raise self._challenge(authenticator, "no credentials that this proxy understands")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 from underpass.access import Principal
 from underpass.errors import Failure
@@ -35,12 +34,12 @@ def refuse(failure: Failure, details: str = "", fields: Fields | None = None) ->
     return Refused(Refusal(failure, details, fields or Fields()))
 
 
-@dataclass(slots=True)
 class Exchange:
-    """What is known of one request so far. `sent` and `received` count body or tunnel bytes."""
+    """What is known of one request so far. `sent` and `received` count body or tunnel bytes.
 
-    head: RequestHead | None
-    client: str
+    What is as given here stays in the class: most requests change a few of these.
+    """
+
     principal: Principal = ANONYMOUS
     address: str = "-"
     status: int = 0
@@ -56,7 +55,12 @@ class Exchange:
     # True while the client is to send more of its body, and while it may wait for 100 before that.
     body_awaited: bool = False
     continue_awaited: bool = False
-    started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    def __init__(self, head: RequestHead | None, client: str, *, body_unread: bool = False) -> None:
+        self.head = head
+        self.client = client
+        self.body_unread = body_unread
+        self.started = asyncio.get_running_loop().time()
 
     def record(self) -> AccessRecord:
         """The access line's content."""

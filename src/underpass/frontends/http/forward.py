@@ -7,8 +7,10 @@ response comes in, so that a server may answer early; whatever then is unread en
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from underpass.access import Principal
+from underpass.address import Address
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http import own
 from underpass.frontends.http.exchange import Exchange, Refused, SendAgain, ServerEnded, refuse
@@ -20,7 +22,7 @@ from underpass.net.message_stream import MessageStream
 from underpass.net.route import Route
 from underpass.observe import Counter
 from underpass.protocol.http.fields import Fields
-from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.framing import CHUNKED
 from underpass.protocol.http.head import HTTP_11, RequestHead, serialise_request
 from underpass.protocol.http.message import RequestReader, ResponseReader
 from underpass.protocol.http.refusal import Refusal
@@ -38,8 +40,7 @@ from underpass.protocol.http.target import AbsoluteTarget, parse_absolute
 BOUND_STREAMS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(NamedTuple):
     """One request on its way: as it came and as it goes, where to, and its body so far.
 
     `head` is in origin-form.
@@ -68,6 +69,7 @@ class Forwarding:
         self._inbound = inbound
         self._client = client
         self._bound: dict[PoolKey, Server] = {}
+        self._key: PoolKey | None = None
         self._generation = state.generation
 
     def end(self) -> None:
@@ -108,10 +110,21 @@ class Forwarding:
     def _errand(self, exchange: Exchange, head: RequestHead, target: AbsoluteTarget) -> Errand:
         outgoing = self._outgoing(head, target)
         route = self._state.outbound.route_for(exchange.principal, target.address)
-        generation = self._state.generation
-        key = PoolKey(exchange.principal, self._client, target.address, generation)
+        key = self._key_for(exchange.principal, target.address)
         body = SentBody(REPEATABLE_BYTES if route.may_repeat else 0)
         return Errand(exchange, head, outgoing, target, route, key, body)
+
+    def _key_for(self, principal: Principal, address: Address) -> PoolKey:
+        """The key to the pool: that of the request before where it is the same, as with most."""
+        key, generation = self._key, self._state.generation
+        if (
+            key is None
+            or key.principal is not principal
+            or key.address is not address
+            or key.generation != generation
+        ):
+            self._key = key = PoolKey(principal, self._client, address, generation)
+        return key
 
     def _check(self, exchange: Exchange, head: RequestHead) -> None:
         if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
@@ -123,7 +136,7 @@ class Forwarding:
 
     def _outgoing(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         outgoing = forwarded_request(head, target, self._state.options.pseudonym.encode("ascii"))
-        if self._inbound.reader.framing.kind is BodyKind.CHUNKED:
+        if self._inbound.reader.framing is CHUNKED:
             fields = outgoing.fields.adding(b"Transfer-Encoding", b"chunked")
             return RequestHead(outgoing.method, outgoing.target, HTTP_11, fields)
         return outgoing
@@ -132,8 +145,7 @@ class Forwarding:
         if self._generation != self._state.generation:
             self._generation = self._state.generation
             self.end()
-        server = self._bound.pop(key, None)
-        if server is not None:
+        if self._bound and (server := self._bound.pop(key, None)) is not None:
             if server.stream.is_quiet:
                 return server
             server.stream.close_soon()
@@ -150,14 +162,15 @@ class Forwarding:
         try:
             outgoing = errand.route.addressed(errand.head, errand.target)
             server.reader.expect(outgoing.method)
+            data = serialise_request(outgoing)
             try:
-                await server.stream.send(serialise_request(outgoing))
+                if not server.stream.send_at_once(data):
+                    await server.stream.send(data)
             except StreamError:
                 raise ServerEnded from None
             if errand.exchange.body_unread or errand.body.pieces:
                 goes_on = await self._with_body(server, errand, responder)
             else:
-                await self._inbound.next_event()
                 goes_on = await responder.respond(errand.request)
             self._keep(server, responder, outgoing, errand.key)
         finally:
@@ -201,7 +214,7 @@ class Forwarding:
         if not responder.reusable:
             return
         server.reader.start_next()
-        if not (binds_connection(outgoing) or responder.is_bound):
+        if not (responder.is_bound or binds_connection(outgoing)):
             self._state.pool.keep(key, server, asyncio.get_running_loop().time())
         elif len(self._bound) < BOUND_STREAMS:
             self._bound[key] = server

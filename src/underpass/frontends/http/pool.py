@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from underpass.access import Principal
 from underpass.address import Address
@@ -31,6 +31,15 @@ class PoolKey:
     client: str
     address: Address
     generation: int
+    # Looked up a few times for every request, while most requests bring the key of the one before.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = hash((self.principal, self.client, self.address, self.generation))
+        object.__setattr__(self, "_hash", known)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

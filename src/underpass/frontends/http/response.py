@@ -14,9 +14,9 @@ from underpass.net.relay import relay
 from underpass.net.route import Route
 from underpass.protocol.http.chunked import encode_chunk, encode_last_chunk
 from underpass.protocol.http.fields import Fields
-from underpass.protocol.http.framing import BodyKind
+from underpass.protocol.http.framing import CHUNKED, UNTIL_CLOSE
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
-from underpass.protocol.http.message import Data, EndOfMessage, Event, RequestReader, Signal
+from underpass.protocol.http.message import NEED_DATA, Data, EndOfMessage, Event, RequestReader
 from underpass.protocol.http.rules import (
     binds_connection,
     forwarded_response,
@@ -74,13 +74,14 @@ class Responder:
         if head.status == SWITCHING_PROTOCOLS:
             await self._switch(request, head)
             return False
-        goes_on, fields = self._client_fields(request, head)
+        # Chunks are for those who know them.
+        chunked = self._server.reader.framing is CHUNKED and request.version >= HTTP_11
+        goes_on, fields = self._client_fields(request, head, chunked=chunked)
         self._exchange.status = head.status
         out = serialise_response(ResponseHead(head.status, head.reason, HTTP_11, fields))
-        await self._send(out, chunked=self._chunked(request))
+        await self._send(out, chunked=chunked)
         self.is_whole = True
-        framing = self._server.reader.framing
-        self.reusable = framing.kind is not BodyKind.UNTIL_CLOSE and wants_keep_alive(head)
+        self.reusable = self._server.reader.framing is not UNTIL_CLOSE and wants_keep_alive(head)
         self.is_bound = binds_connection(head)
         return goes_on
 
@@ -131,21 +132,19 @@ class Responder:
     def _forwarded(self, head: ResponseHead) -> ResponseHead:
         return forwarded_response(head, self._state.options.pseudonym.encode("ascii"))
 
-    def _chunked(self, request: RequestHead) -> bool:
-        framing = self._server.reader.framing
-        return framing.kind is BodyKind.CHUNKED and request.version >= HTTP_11
-
-    def _client_fields(self, request: RequestHead, head: ResponseHead) -> tuple[bool, Fields]:
+    def _client_fields(
+        self, request: RequestHead, head: ResponseHead, *, chunked: bool
+    ) -> tuple[bool, Fields]:
         """The fields with the framing that this client can read, and whether it can stay."""
-        kind = self._server.reader.framing.kind
         fields = self._forwarded(head).fields
-        if self._chunked(request):
+        if chunked:
             fields = fields.adding(b"Transfer-Encoding", b"chunked")
             delimited = True
         else:
             # A body that only the end of the stream delimits is passed on as just that: we can't
             # know that it is complete, so we don't say so.
-            delimited = kind in (BodyKind.NONE, BodyKind.LENGTH)
+            framing = self._server.reader.framing
+            delimited = framing is not CHUNKED and framing is not UNTIL_CLOSE
         goes_on = (
             delimited
             and wants_keep_alive(request)
@@ -159,7 +158,7 @@ class Responder:
         waiting = [head]
         while True:
             event = self._server.reader.next_event()
-            if event is Signal.NEED_DATA:
+            if event is NEED_DATA:
                 await self._flush(waiting)
                 event = await self._next_event()
             if isinstance(event, Data):
@@ -175,7 +174,9 @@ class Responder:
         if waiting:
             # Until now what the server broke could still be told of instead.
             self._exchange.answered = True
-            await self._tell(b"".join(waiting))
+            data = b"".join(waiting)
+            if not self._inbound.stream.send_at_once(data):
+                await self._tell(data)
             if len(waiting) > MANY_PIECES:
                 await asyncio.sleep(0)
             waiting.clear()
