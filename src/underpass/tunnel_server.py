@@ -37,6 +37,8 @@ from underpass.protocol.noise import public_key
 from underpass.server.carrier_table import CarrierTable
 from underpass.server.certificate import own_certificate
 from underpass.server.decoy import Decoy
+from underpass.server.decoy_folder import FolderDecoy
+from underpass.server.decoy_site import SiteDecoy
 from underpass.server.endpoint import Endpoint, EndpointOptions
 from underpass.server.keys import server_key
 from underpass.server.members import Members
@@ -93,6 +95,7 @@ class TunnelServer:
         self._gate = Gate(_gate_limits(options.limits), self.observer.counters)
         self._own = OwnListeners()
         self._tls = _tls_context(options)
+        self._decoy = self._parts.decoy or self._make_decoy(options)
         self._key = server_key(options.state)
         store = SqliteUserStore(options.state)
         self._members = Members(store)
@@ -150,9 +153,7 @@ class TunnelServer:
         self._reception = Reception(options, self._members, self._sessions, clock)
         door = self._reception.receive
         self._table = CarrierTable(door, tasks)
-        self._endpoint = Endpoint(
-            door, self._table, _endpoint_options(self._options), self._parts.decoy
-        )
+        self._endpoint = Endpoint(door, self._table, _endpoint_options(self._options), self._decoy)
         self._watching = [
             tasks.create_task(self._sessions.watch(self._members), name="watch"),
             tasks.create_task(self._proxy.sweep(), name="sweep"),
@@ -249,12 +250,19 @@ class TunnelServer:
         )
         return unfollowed
 
-    def _make_guard(self, options: ServerOptions) -> Guard:
-        limits = options.limits
+    def _make_direct(self, limits: ServerLimits) -> Direct:
         resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
-        direct = Direct(resolver, DirectOptions(limits.connect_timeout))
+        return Direct(resolver, DirectOptions(limits.connect_timeout))
+
+    def _make_guard(self, options: ServerOptions) -> Guard:
         policy = self._parts.policy or Policy(options.rules)
+        direct = self._make_direct(options.limits)
         return Guard(policy, direct, self._own, self.observer.counters)
+
+    def _make_decoy(self, options: ServerOptions) -> Decoy | None:
+        if isinstance(options.decoy, str):
+            return SiteDecoy(options.decoy, self._make_direct(options.limits).open)
+        return FolderDecoy(options.decoy) if options.decoy is not None else None
 
 
 def _certificate(options: ServerOptions) -> tuple[Path, Path]:

@@ -233,6 +233,28 @@ async def test_leaving_the_block_resets_what_is_left(tmp_path: Path) -> None:
             await stream.receive()
 
 
+async def test_strangers_find_the_site_that_stands_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("home")
+    limits = ServerLimits(drain_timeout=0)
+    options = ServerOptions(
+        listen=HERE, state=tmp_path / "s", decoy=tmp_path / "site", limits=limits
+    )
+    async with TunnelServer(options) as folder:
+        url = f"http://127.0.0.1:{folder.addresses[0].port}"
+        options = ServerOptions(listen=HERE, state=tmp_path / "t", decoy=url, limits=limits)
+        async with TunnelServer(options) as site:
+            for server in (folder, site):
+                port = server.addresses[0].port
+                client = RawClient(*await asyncio.open_connection("127.0.0.1", port))
+                await client.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                head = await client.head()
+                assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+                assert b"Content-Type: text/html\r\n" in head
+                assert await client.exactly(4) == b"home"
+                await client.close()
+
+
 # --- a proxy beside it
 
 
