@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from types import TracebackType
 
 from underpass.address import Address, ListenAddress
@@ -14,12 +13,14 @@ from underpass.net.listen import Listener, Service, bind, listening_on
 from underpass.net.stream import Stream
 from underpass.net.transport import TransportStream
 from underpass.testing.middlebox.behaviour import Behaviour
-from underpass.testing.middlebox.conversation import BoxConversation, Ended
+from underpass.testing.middlebox.conversation import BoxConversation, Ended, Inside
 from underpass.testing.middlebox.limits import Limited
-from underpass.testing.middlebox.pump import Side
+from underpass.testing.middlebox.pump import side
 from underpass.testing.middlebox.state import BoxState, Record
 
 CONNECT_SECONDS = 10.0
+# More than any test opens.
+MAX_STREAMS = 4096
 
 
 class Middlebox:
@@ -29,14 +30,15 @@ class Middlebox:
             print(box.url)
 
     Without `inline` it is an HTTP proxy. With it, an inline box in front of that address: clients
-    take it for the server. `seed` decides what is left to chance.
+    take it for the server, and where it `opens_tls`, it is one of TLS to them and a client of TLS
+    to the server. `seed` decides what is left to chance.
     """
 
     def __init__(self, behaviour: Behaviour, inline: Address | None = None, seed: int = 0) -> None:
         self._tasks = asyncio.TaskGroup()
         self._state = BoxState(behaviour, self._dial, seed, self._tasks)
-        self._inline = inline
-        self._gate = Gate(GateLimits())
+        self._inline = Inside(inline, is_tls=behaviour.opens_tls) if inline is not None else None
+        self._gate = Gate(GateLimits(total=MAX_STREAMS, per_client=0, unsettled=MAX_STREAMS))
 
     @property
     def record(self) -> Record:
@@ -62,6 +64,11 @@ class Middlebox:
         """The same as a proxy's URL."""
         return f"http://{self.address}"
 
+    @property
+    def authority(self) -> bytes:
+        """The certificate, as PEM, of the authority that it opens TLS with."""
+        return self._state.authority.pem
+
     def cut_all(self) -> None:
         """Reset every stream that goes through it now."""
         self._gate.evict_all()
@@ -70,7 +77,10 @@ class Middlebox:
         tasks = await self._tasks.__aenter__()
         sockets = bind(ListenAddress("127.0.0.1", 0))
         self._port = listening_on(sockets[0]).port
-        self._listener = Listener(sockets, Service(self._serve, self._gate), tasks)
+        inline = self._inline
+        is_tls = inline is not None and inline.is_tls
+        tls = self._state.authority.context("127.0.0.1") if is_tls else None
+        self._listener = Listener(sockets, Service(self._serve, self._gate, tls), tasks)
         self._listener.start()
         return self
 
@@ -82,6 +92,7 @@ class Middlebox:
     ) -> None:
         self._listener.stop()
         self._gate.evict_all()
+        self._state.end()
         await self._tasks.__aexit__(None, None, None)
 
     async def _dial(self, address: Address) -> Stream:
@@ -97,11 +108,8 @@ class Middlebox:
         limited = Limited(stream, behaviour.idle_limit)
         try:
             async with asyncio.timeout(behaviour.life_limit or None):
-                async with Side.over(limited, self._state.down, self._state) as client:
+                async with side(limited, self._state.down, self._state) as client:
                     await BoxConversation(self._state, client, self._inline).run()
         except (TimeoutError, Ended, StreamError, RemoteProtocolError):
             self._state.record.resets += 1
             stream.abort()
-        finally:
-            with contextlib.suppress(StreamError):
-                stream.close_soon()

@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
+import ssl
 from dataclasses import dataclass
 
 from underpass.address import Address
-from underpass.errors import DialError, RemoteProtocolError, StreamError
+from underpass.errors import DialError, RemoteProtocolError, StreamError, StreamReset
+from underpass.net.connect import connect_tls
 from underpass.net.message_stream import MessageStream
 from underpass.net.stream import Stream
+from underpass.net.transport import TransportStream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_response
 from underpass.protocol.http.message import Data, EndOfMessage, RequestReader, ResponseReader
-from underpass.protocol.http.rules import upgrade_requested, wants_keep_alive
+from underpass.protocol.http.rules import wants_keep_alive
 from underpass.protocol.http.target import AbsoluteTarget, parse_absolute, parse_authority
-from underpass.testing.middlebox.behaviour import Connect, Hold
+from underpass.testing.middlebox.behaviour import Connect, Login, Pages
+from underpass.testing.middlebox.bound import BoundDesk
+from underpass.testing.middlebox.delivery import Delivery, Ended, Refusal
+from underpass.testing.middlebox.limits import Limited
 from underpass.testing.middlebox.login import challenge_fields
-from underpass.testing.middlebox.messages import (
-    change_request,
-    change_response,
-    encode_body,
-    encode_request,
-)
-from underpass.testing.middlebox.pump import Fuse, Side, pump
+from underpass.testing.middlebox.messages import change_request, encode_request
+from underpass.testing.middlebox.pump import Fuse, Side, pump, side
 from underpass.testing.middlebox.state import BoxState
 
-THRESHOLD_BYTES = 64 * 1024
+__all__ = ["BoxConversation", "Ended", "Inside"]
+
 BLOCK_PAGE = b"<html><body>This site is blocked by policy.</body></html>"
+PORTAL = b"http://portal.example/login"
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-SWITCHING_PROTOCOLS = 101
+TLS_SECONDS = 10.0
+TLS_HANDSHAKE = b"\x16"
+REPEATED_SECONDS = 10.0
+
+_HTML = Fields([(b"Content-Type", b"text/html")])
 
 
-class Ended(Exception):  # noqa: N818 - never leaves this room
-    """The conversation is over."""
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Where every request goes, for a box that is no proxy, or one that has opened TLS."""
 
-
-@dataclass(slots=True)
-class Refusal(Exception):  # noqa: N818
-    """Answer with this status, and go on."""
-
-    status: int
-    fields: Fields
-    body: bytes = b""
+    address: Address
+    is_tls: bool
 
 
 class BoxConversation:
-    """See the module. `inline`: where every request goes, for a box that is no proxy."""
+    """See the module. `inside` is None where each request names its server itself."""
 
-    def __init__(self, state: BoxState, client: Side, inline: Address | None) -> None:
+    def __init__(self, state: BoxState, client: Side[Limited], inside: Inside | None) -> None:
         self._state = state
         self._client = client
-        self._inline = inline
+        self._inside = inside
         self._messages = MessageStream(client.stream, RequestReader())
         self._fuse = Fuse(state.random, state.behaviour.reset_chance)
+        self._bound = BoundDesk()
 
     async def run(self) -> None:
         """Serve until the client ends or the box has had enough."""
@@ -73,7 +75,7 @@ class BoxConversation:
 
     async def _refuse(self, head: RequestHead, refusal: Refusal) -> bool:
         self._state.record.refused += 1
-        keep = wants_keep_alive(head) and head.method != b"CONNECT"
+        keep = wants_keep_alive(head) and (head.method != b"CONNECT" or refusal.status == 407)
         if self._messages.reader.framing.kind is not BodyKind.NONE:
             keep = keep and await self._read_over()
         elif keep:
@@ -95,14 +97,40 @@ class BoxConversation:
 
     async def _serve(self, head: RequestHead) -> bool:
         behaviour = self._state.behaviour
-        challenges = self._state.login.challenges(head, behaviour)
-        if challenges is not None:
-            raise Refusal(407, challenge_fields(challenges))
+        self._check_login(head)
         if self._state.random.random() < behaviour.unavailable_chance:
-            raise Refusal(503, self._retry_after())
+            seconds = behaviour.retry_after
+            fields = [(b"Retry-After", b"%d" % seconds)] if seconds else []
+            raise Refusal(503, Fields(fields))
         if head.method == b"CONNECT":
             await self._connect(head)
             return False
+        self._check_plain(head)
+        target = self._target(head)
+        if behaviour.reorder_posts and head.method == b"POST":
+            async with self._state.out_of_order():
+                return await self._forward(head, target)
+        return await self._forward(head, target)
+
+    def _check_login(self, head: RequestHead) -> None:
+        behaviour = self._state.behaviour
+        if self._inside is not None:
+            # Whoever asks for a login does so as a proxy.
+            return
+        desk = self._bound if behaviour.login is Login.NTLM else self._state.login
+        challenges = desk.challenges(head, behaviour)
+        if challenges is not None:
+            raise Refusal(407, challenge_fields(challenges))
+
+    def _check_plain(self, head: RequestHead) -> None:
+        """Whether a request that is no CONNECT may go on."""
+        behaviour = self._state.behaviour
+        if behaviour.pages is Pages.BLOCK:
+            raise Refusal(200, _HTML, BLOCK_PAGE)
+        if behaviour.pages is Pages.PORTAL:
+            raise Refusal(302, _HTML.adding(b"Location", PORTAL), BLOCK_PAGE)
+        if not behaviour.forward and self._inside is None:
+            raise Refusal(403, _HTML, BLOCK_PAGE)
         if head.method.decode("latin-1") not in behaviour.methods:
             raise Refusal(405, Fields([(b"Allow", ", ".join(behaviour.methods).encode())]))
         if behaviour.max_target and len(head.target) > behaviour.max_target:
@@ -110,19 +138,11 @@ class BoxConversation:
         framing = self._messages.reader.framing
         if framing.kind is BodyKind.CHUNKED and (behaviour.refuse_chunked or behaviour.http_10):
             raise Refusal(411, Fields())
-        if not behaviour.forward and self._inline is None:
-            raise Refusal(403, Fields(), BLOCK_PAGE)
-        target = self._target(head)
-        return await self._forward(head, target)
-
-    def _retry_after(self) -> Fields:
-        seconds = self._state.behaviour.retry_after
-        return Fields([(b"Retry-After", b"%d" % seconds)] if seconds else [])
 
     def _target(self, head: RequestHead) -> AbsoluteTarget:
-        if self._inline is not None:
+        if self._inside is not None:
             where = head.fields.get(b"host") or b"inline"
-            return AbsoluteTarget(self._inline, head.target, where)
+            return AbsoluteTarget(self._inside.address, head.target, where)
         try:
             return parse_absolute(head.target, head.method)
         except RemoteProtocolError as error:
@@ -130,30 +150,52 @@ class BoxConversation:
 
     async def _dial(self, address: Address) -> Stream:
         try:
-            return await self._state.dial(address)
+            stream = await self._state.dial(address)
+            if self._inside is not None and self._inside.is_tls:
+                await _be_client(stream, address.host)
         except DialError as error:
             raise Refusal(502, Fields(), str(error).encode()) from None
+        return stream
 
     # --- CONNECT
 
     async def _connect(self, head: RequestHead) -> None:
-        connect = self._state.behaviour.connect
+        behaviour = self._state.behaviour
+        connect = behaviour.connect
         try:
             address = parse_authority(head.target)
         except RemoteProtocolError as error:
             raise Refusal(400, Fields(), error.reason.encode()) from None
         if connect is Connect.REFUSED or (connect is Connect.ONLY_443 and address.port != 443):
-            raise Refusal(403, Fields(), BLOCK_PAGE)
+            raise Refusal(403, _HTML, BLOCK_PAGE)
         if connect is Connect.BLOCK_PAGE:
-            raise Refusal(200, Fields([(b"Content-Type", b"text/html")]), BLOCK_PAGE)
+            raise Refusal(200, _HTML, BLOCK_PAGE)
+        if behaviour.opens_tls:
+            await self._open_tls(address)
+            return
         stream = await self._dial(address)
         await self._client.send(ESTABLISHED)
         self._messages.release()
-        await self._pump(stream)
-
-    async def _pump(self, stream: Stream) -> None:
-        async with Side.over(stream, self._state.up, self._state) as server:
+        if behaviour.only_tls:
+            await self._check_tls(stream)
+        async with side(stream, self._state.up, self._state) as server:
             await pump(self._client, server, self._fuse)
+
+    async def _check_tls(self, stream: Stream) -> None:
+        begun = await self._client.stream.receive()
+        if not begun.startswith(TLS_HANDSHAKE):
+            stream.abort()
+            raise StreamReset("not TLS")
+        self._client.stream.unread(begun)
+
+    async def _open_tls(self, address: Address) -> None:
+        """Be the server to the client; what it asks then goes on by TLS of the box's own."""
+        self._client.stream.hold_back()
+        await self._client.send(ESTABLISHED)
+        await self._client.flushed()
+        self._messages.release()
+        await self._client.stream.open_tls(self._state.authority.context(address.host))
+        await BoxConversation(self._state, self._client, Inside(address, is_tls=True)).run()
 
     # --- plain requests
 
@@ -167,18 +209,18 @@ class BoxConversation:
         body = await self._body()
         outgoing = change_request(head, target, behaviour)
         message = encode_request(outgoing, body, behaviour, self._state.random)
-        times = 1 + (behaviour.repeat_posts if head.method in (b"POST", b"PUT") else 0)
-        for _ in range(times - 1):
-            await self._once_more(target, message, head)
-        if behaviour.replay_after and head.method == b"POST":
-            self._client.later(
-                behaviour.replay_after, lambda: self._once_more(target, message, head)
-            )
-        async with Side.over(
-            await self._dial(target.address), self._state.up, self._state
-        ) as server:
-            await server.send(self._fuse.burn(message, self._client.stream, server.stream))
-            return await self._answer(head, server, key)
+        await self._repeat(head, target, message)
+        stream = await self._dial(target.address)
+        async with side(stream, self._state.up, self._state) as server:
+            await server.send(self._fuse.burn(message, self._client.stream, stream))
+            delivery = Delivery(self._state, self._client, server, self._fuse)
+            goes_on = await delivery.answer(head, key)
+            if not delivery.is_switched:
+                return goes_on
+            delivery.release()
+            self._messages.release()
+            await pump(self._client, server, self._fuse)
+            return False
 
     async def _body(self) -> bytes:
         """The whole body: it goes on when it is whole, as it is bounded and counted."""
@@ -190,80 +232,48 @@ class BoxConversation:
                 raise Ended
             size += len(event.data)
             if limit and size > limit:
-                raise Refusal(413, Fields([(b"Connection", b"close")]))
+                raise Refusal(413, Fields())
             parts.append(event.data)
         return b"".join(parts)
 
-    async def _once_more(self, target: AbsoluteTarget, message: bytes, head: RequestHead) -> None:
+    async def _repeat(self, head: RequestHead, target: AbsoluteTarget, message: bytes) -> None:
+        behaviour = self._state.behaviour
+        if head.method not in (b"POST", b"PUT"):
+            return
+        for _ in range(behaviour.repeat_posts):
+            await self._once_more(head, target, message)
+        if behaviour.replay_after:
+            seconds = behaviour.replay_after
+            self._state.later(seconds, lambda: self._once_more(head, target, message))
+
+    async def _once_more(self, head: RequestHead, target: AbsoluteTarget, message: bytes) -> None:
         """Send the same again, and read over the answer."""
         try:
-            stream = await self._state.dial(target.address)
+            stream = await self._dial(target.address)
             try:
                 await stream.send(message)
                 messages = MessageStream(stream, ResponseReader())
                 messages.reader.expect(head.method)
-                while not isinstance(await messages.next_event_within(10), EndOfMessage):
+                while not isinstance(
+                    await messages.next_event_within(REPEATED_SECONDS), EndOfMessage
+                ):
                     continue
+                self._state.record.repeated += 1
             finally:
                 stream.abort()
-        except (DialError, StreamError, RemoteProtocolError, TimeoutError):
+        except (Refusal, StreamError, RemoteProtocolError, TimeoutError):
             # Nobody waits for it.
             return
 
-    async def _answer(self, request: RequestHead, server: Side, key: bytes) -> bool:
-        behaviour = self._state.behaviour
-        messages = MessageStream(server.stream, ResponseReader())
-        messages.reader.expect(request.method)
-        while True:
-            head = await messages.next_event()
-            if not isinstance(head, ResponseHead):
-                raise Ended
-            if head.status == SWITCHING_PROTOCOLS and upgrade_requested(request):
-                await self._client.send(serialise_response(head))
-                self._messages.release()
-                messages.release()
-                await pump(self._client, server, self._fuse)
-                return False
-            if head.status >= 200:
-                break
-        kind = messages.reader.framing.kind
-        if kind is BodyKind.CHUNKED and behaviour.refuse_chunked:
-            raise Refusal(502, Fields())
-        return await self._deliver(request, change_response(head, kind, behaviour), messages, key)
 
-    async def _deliver(
-        self,
-        request: RequestHead,
-        head: ResponseHead,
-        messages: MessageStream[ResponseReader],
-        key: bytes,
-    ) -> bool:
-        """Send the response on, as its hold says."""
-        behaviour = self._state.behaviour
-        streams = messages.reader.framing.kind in (BodyKind.CHUNKED, BodyKind.UNTIL_CLOSE)
-        held = bytearray(serialise_response(head))
-        begun = len(held)
-        hold = behaviour.responses
-        if hold is Hold.NEVER and streams:
-            await self._client.send(bytes(held))
-            await asyncio.sleep(behaviour.idle_limit or 3600)
-            raise Ended
-        body_begun = False
-        while not isinstance(event := await messages.next_event(), EndOfMessage):
-            if not isinstance(event, Data):
-                raise Ended
-            held += encode_body(event.data, head, behaviour, is_first=not body_begun)
-            body_begun = True
-            if hold is Hold.NO or (hold is Hold.THRESHOLD and len(held) - begun >= THRESHOLD_BYTES):
-                await self._send(held)
-                hold = Hold.NO
-        held += encode_body(b"", head, behaviour, is_first=not body_begun)
-        if behaviour.cache_gets and request.method == b"GET" and not streams:
-            self._state.cache[key] = bytes(held)
-        await self._send(held)
-        return wants_keep_alive(request) and wants_keep_alive(head) and not behaviour.http_10
+async def _be_client(stream: Stream, host: str) -> None:
+    """Start TLS to the server; such boxes hardly ever look at its certificate. Raises `DialError`.
 
-    async def _send(self, held: bytearray) -> None:
-        data = self._fuse.burn(bytes(held), self._client.stream)
-        held.clear()
-        await self._client.send(data)
+    The tunnel's own does not need that they do.
+    """
+    if not isinstance(stream, TransportStream):
+        raise TypeError("TLS needs a stream over a transport")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    await connect_tls(stream, context, host, TLS_SECONDS)

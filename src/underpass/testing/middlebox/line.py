@@ -6,8 +6,14 @@ import asyncio
 
 from underpass.net.stream import Stream
 
-# A piece that is sent at once over a line with a rate: 1.3 ms at 100 Mbit/s.
+# A piece that is sent at once over a line with a rate: 1.3 ms at 100 Mbit/s, and on a slow line no
+# more than goes over it in so many seconds.
 PIECE_BYTES = 16 * 1024
+PIECE_SECONDS = 0.02
+# Timers are late by a millisecond or two: what that costs is caught up within this.
+SLACK_SECONDS = 0.005
+# Pieces on the line to one stream: 8 MiB, more than 100 Mbit/s at 500 ms hold.
+MAX_PIECES = 512
 
 
 class Line:
@@ -20,6 +26,13 @@ class Line:
         self._free_at = 0.0
 
     @property
+    def piece(self) -> int:
+        """How many bytes are sent at once."""
+        if not self._rate:
+            return PIECE_BYTES
+        return max(1, min(PIECE_BYTES, int(self._rate * PIECE_SECONDS)))
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is no different from no line."""
         return not (self._delay or self._rate)
@@ -29,8 +42,8 @@ class Line:
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._rate:
-            self._free_at = max(self._free_at, now) + size / self._rate
-            if self._free_at > now:
+            self._free_at = max(self._free_at, now - SLACK_SECONDS) + size / self._rate
+            if self._free_at > now + SLACK_SECONDS:
                 await asyncio.sleep(self._free_at - now)
         return max(self._free_at, now) + self._delay
 
@@ -38,7 +51,7 @@ class Line:
 class DelayedSender:
     """Sends over a line to one stream: in order, each piece when it arrives at the other end.
 
-    What is on the line at once is bounded by `LINE_BYTES`, as a sender's window is.
+    What is on the line at once is bounded by `MAX_PIECES`, as a sender's window is.
     """
 
     def __init__(self, line: Line, stream: Stream) -> None:
@@ -51,8 +64,9 @@ class DelayedSender:
         if self._line.is_plain:
             await self._stream.send(data)
             return
-        for at in range(0, len(data), PIECE_BYTES):
-            piece = data[at : at + PIECE_BYTES]
+        size = self._line.piece
+        for at in range(0, len(data), size):
+            piece = data[at : at + size]
             arrives = await self._line.pass_on(len(piece))
             await self._queue.put((arrives, piece))
 
@@ -69,7 +83,3 @@ class DelayedSender:
     async def flushed(self) -> None:
         """Return when everything has been delivered."""
         await self._queue.join()
-
-
-# Pieces on the line to one stream: 8 MiB, more than 100 Mbit/s at 500 ms hold.
-MAX_PIECES = 512

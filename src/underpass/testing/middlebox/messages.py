@@ -85,10 +85,15 @@ def change_response(head: ResponseHead, kind: BodyKind, behaviour: Behaviour) ->
 
 
 def encode_body(data: bytes, head: ResponseHead, behaviour: Behaviour, *, is_first: bool) -> bytes:
-    """A piece of a response's body as it goes on; empty `data` is its end."""
+    """A piece of a response's body as it goes on."""
     is_chunked = b"transfer-encoding" in head.fields
-    if is_first and data:
-        data = behaviour.inject + (altered(data, len(data) // 2) if behaviour.alter else data)
-    if not is_chunked:
-        return data
-    return encode_chunk(data) if data else encode_last_chunk()
+    if is_first and data and behaviour.alter:
+        data = altered(data, len(data) // 2)
+    if is_first:
+        data = behaviour.inject + data
+    return encode_chunk(data) if is_chunked and data else data
+
+
+def encode_end(head: ResponseHead) -> bytes:
+    """What ends a response's body."""
+    return encode_last_chunk() if b"transfer-encoding" in head.fields else b""

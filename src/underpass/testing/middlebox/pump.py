@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
 
 from underpass.errors import StreamError, StreamReset
 from underpass.net.stream import Stream
@@ -17,26 +18,24 @@ READ_BYTES = 64 * 1024
 LONGEST_FUSE = 256 * 1024
 
 
-class Side:
+Kind = TypeVar("Kind", bound=Stream)
+# What can be read from a side of any kind can be read from one of a stream.
+AnyKind = TypeVar("AnyKind", bound=Stream, covariant=True)
+
+
+class Side(Generic[AnyKind]):
     """A stream of the box, and the line that leads to its other end."""
 
-    def __init__(self, stream: Stream, line: Line, state: BoxState) -> None:
+    def __init__(self, stream: AnyKind, line: Line, state: BoxState) -> None:
         self.stream = stream
         self._state = state
         self._sender = DelayedSender(line, stream)
         self._running = state.tasks.create_task(self._run(), name="line")
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def over(cls, stream: Stream, line: Line, state: BoxState) -> AsyncIterator[Side]:
-        """A side for the time of the block; what was sent has been delivered at its end."""
-        side = cls(stream, line, state)
-        try:
-            yield side
-            await side.flushed()
-        finally:
-            side._running.cancel()
-            stream.close_soon()
+    def end(self) -> None:
+        """Deliver nothing more, and close the stream."""
+        self._running.cancel()
+        self.stream.close_soon()
 
     async def _run(self) -> None:
         with contextlib.suppress(StreamError):
@@ -53,14 +52,19 @@ class Side:
         await asyncio.wait((flushed, self._running), return_when=asyncio.FIRST_COMPLETED)
         flushed.cancel()
 
-    def later(self, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
-        """Do something later, if the side still stands then."""
 
-        async def wait() -> None:
-            await asyncio.sleep(seconds)
-            await call()
-
-        self._state.tasks.create_task(wait())
+@contextlib.asynccontextmanager
+async def side(stream: Kind, line: Line, state: BoxState) -> AsyncIterator[Side[Kind]]:
+    """A side for the time of the block; what was sent has been delivered at its end."""
+    one = Side(stream, line, state)
+    try:
+        yield one
+        await one.flushed()
+    except BaseException:
+        stream.abort()
+        raise
+    finally:
+        one.end()
 
 
 class Fuse:
@@ -82,7 +86,7 @@ class Fuse:
         raise StreamReset("reset by the middlebox")
 
 
-async def pump(one: Side, other: Side, fuse: Fuse) -> None:
+async def pump(one: Side[Stream], other: Side[Stream], fuse: Fuse) -> None:
     """Pass bytes both ways until both directions have ended, or one is reset."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -93,7 +97,7 @@ async def pump(one: Side, other: Side, fuse: Fuse) -> None:
         other.stream.abort()
 
 
-async def _pass(source: Side, sink: Side, fuse: Fuse) -> None:
+async def _pass(source: Side[Stream], sink: Side[Stream], fuse: Fuse) -> None:
     while data := await source.stream.receive(READ_BYTES):
         await sink.send(fuse.burn(data, source.stream, sink.stream))
     await sink.flushed()
