@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import math
+from collections.abc import Coroutine, Iterator
 
 from underpass.carriers.base import CarrierError, first_error
 from underpass.carriers.http_client import Answer, HttpClient, Request
 from underpass.carriers.methods import Methods
-from underpass.carriers.pacing import OBJECTIONS, Pacing
+from underpass.carriers.pacing import FIRST_WIDTH, OBJECTIONS, SERIAL_HOLD_SECONDS, Pacing
 
 # How often a request is sent, the first time included. Where 30% of all requests fail, one in 1,400
 # fails so often.
@@ -28,6 +29,10 @@ DONE = frozenset({200, 204})
 # A small piece that is not answered within this and four round trips, while nothing else is either,
 # perhaps waits for a request that itself waits at the server.
 STUCK_SECONDS = 1.0
+OVERTAKEN_SECONDS = 0.1
+# One that took so much longer than three times the quickest has waited for something.
+LATE_SECONDS = 0.3
+LATE_PIECES = 2
 
 
 class SerialPath(CarrierError):  # noqa: N818 - says what the path is
@@ -45,14 +50,21 @@ class Calls:
         # Until then the path has asked to be left alone, by the loop's clock.
         self._rest_until = 0.0
         self._stuck = asyncio.Event()
+        self._quickest = math.inf
+        # Small pieces that were answered late, and after all that had waited before them.
+        self._late = 0
+        # When each request that waits at the server was sent.
+        self._waiting: dict[object, float] = {}
 
     async def once(self, request: Request) -> Answer:
         """Send `request` once. Raises `CarrierError` for no answer and for one that says no."""
         loop = asyncio.get_running_loop()
         if (rest := self._rest_until - loop.time()) > 0:
             await asyncio.sleep(rest)
+        started = loop.time()
         answer = await self.client.exchange(request)
         self.answered += 1
+        self._quickest = min(self._quickest, loop.time() - started)
         if answer.status not in DONE:
             raise answer.error(f"{request.method} was refused")
         if (answer.fields.get(b"content-type") or b"").lower().startswith(b"text/html"):
@@ -83,15 +95,46 @@ class Calls:
         finally:
             self.client.close()
 
-    def watch(self, seconds: float) -> asyncio.TimerHandle:
-        """Begin to watch a small request: if nothing is answered for so long, the path is serial.
+    @contextlib.contextmanager
+    def waits(self) -> Iterator[None]:
+        """Within this a request waits at the server for something to come down."""
+        mark = object()
+        self._waiting[mark] = asyncio.get_running_loop().time()
+        try:
+            yield
+        finally:
+            del self._waiting[mark]
 
-        Cancel what this returns when the request is answered.
+    @contextlib.contextmanager
+    def passes(self, delay: float) -> Iterator[None]:
+        """Within this a small request is brought over, which the server answers at once.
+
+        If it is answered while an older one waits, the path is parallel. If nothing at all is
+        answered for long, or some are always answered after all that waited before them, it is
+        serial. `delay` is a round trip.
         """
-        return asyncio.get_running_loop().call_later(seconds, self._look, self.answered)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        # Those that were sent only just before may have been overtaken on the way.
+        older = {
+            mark
+            for mark, since in self._waiting.items()
+            if since < started - delay - OVERTAKEN_SECONDS
+        }
+        timer = loop.call_later(stuck_after(delay), self._look, self.answered)
+        try:
+            yield
+        finally:
+            timer.cancel()
+        if older & self._waiting.keys():
+            self.pacing.is_parallel = True
+        elif older and loop.time() - started > LATE_SECONDS + 3 * self._quickest:
+            self._late += 1
+            if self._late >= LATE_PIECES and not self.pacing.is_parallel:
+                self._stuck.set()
 
     def _look(self, answered: int) -> None:
-        if self.answered == answered:
+        if self.answered == answered and self._waiting:
             self._stuck.set()
 
     async def stuck(self) -> None:
@@ -99,6 +142,14 @@ class Calls:
         await self._stuck.wait()
         self._stuck.clear()
         raise SerialPath("the path lets one request at a time through")
+
+
+def helped(seconds: float, delay: float) -> bool:
+    """Whether what was stuck went quickly when it went alone: if not, the path is only slow.
+
+    What waited at the server may have gone on to wait, though it was given up here.
+    """
+    return seconds < stuck_after(delay) + FIRST_WIDTH * SERIAL_HOLD_SECONDS
 
 
 def stuck_after(delay: float) -> float:

@@ -73,9 +73,9 @@ class Down:
             seconds = self._pacing.hold + ANSWER_SECONDS
             started = now()
             try:
-                answer = await self._calls.once(
-                    Request(method, path, fields=fields, seconds=seconds)
-                )
+                with self._calls.waits():
+                    request = Request(method, path, fields=fields, seconds=seconds)
+                    answer = await self._calls.once(request)
                 account(self._pacing.down, answer, now() - started)
                 return answer
             except CarrierError as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from underpass.carriers.base import Carrier, CarrierError, Feed
-from underpass.carriers.calls import Calls, SerialPath, side_by_side, stuck_after
+from underpass.carriers.calls import Calls, SerialPath, helped, side_by_side
 from underpass.carriers.http_client import Answer, HttpClient, Request
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import TOO_LARGE, Pacing
@@ -52,6 +52,7 @@ class GetCarrier(Carrier):
     def __init__(self, client: HttpClient, pacing: Pacing) -> None:
         self._calls = Calls(client, new_token(), pacing)
         self._pacing = pacing
+        pacing.up.bound(PIECE_BYTES)
         # Piece 0 each way is the opening message.
         self._reader = PieceReader(1)
         self._next = 1
@@ -73,7 +74,8 @@ class GetCarrier(Carrier):
                     await side_by_side(self._parallel(feed), self._calls.stuck())
                 except SerialPath:
                     self._wait_no_more()
-                    self._pacing.is_serial = await self._helps(feed)
+                    if await self._helps(feed):
+                        self._pacing.turn_serial()
             while self._pacing.is_serial:
                 await self._send_all(feed)
                 await self._exchange(self._wait(), feed)
@@ -120,11 +122,11 @@ class GetCarrier(Carrier):
         tasks.create_task(self._exchange(number, feed))
 
     async def _helps(self, feed: Feed) -> bool:
-        """Whether what was stuck goes quickly when it goes alone: if not, the path is only slow."""
+        """Whether what was stuck passes when it goes alone."""
         now = asyncio.get_running_loop().time
         started = now()
         await self._send_all(feed)
-        return now() - started < stuck_after(feed.delay)
+        return helped(now() - started, feed.delay)
 
     def _wait_no_more(self) -> None:
         """What waited at the server and was given up is asked again, to be answered at once."""
@@ -138,7 +140,7 @@ class GetCarrier(Carrier):
 
     def _take(self, feed: Feed) -> list[int]:
         """Take what there is into pieces; their numbers."""
-        size = min(self._pacing.up.size, PIECE_BYTES)
+        size = self._pacing.up.size
         records = feed.take(size)
         if not records:
             return []
@@ -204,14 +206,9 @@ class GetCarrier(Carrier):
         hold = self._pacing.hold if piece.waits else 0.0
         path = f"{self._calls.token}/{number}/{encode_data(piece.data)}"
         fields = preferring(hold, self._pacing.down)
-        watch = None if piece.waits else self._calls.watch(stuck_after(feed.delay))
-        try:
-            return await self._calls.once(
-                Request("GET", path, fields=fields, seconds=hold + ANSWER_SECONDS)
-            )
-        finally:
-            if watch is not None:
-                watch.cancel()
+        request = Request("GET", path, fields=fields, seconds=hold + ANSWER_SECONDS)
+        with self._calls.waits() if piece.waits else self._calls.passes(feed.delay):
+            return await self._calls.once(request)
 
     def _objected(self, error: CarrierError, piece: _Piece, feed: Feed) -> None:
         self._pacing.up.objected(error.status, len(piece.data))

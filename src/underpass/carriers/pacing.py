@@ -21,9 +21,9 @@ SMALL_SIZE = 16 * 1024
 FIRST_WIDTH = 2
 LARGEST_WIDTH = 16
 
-# In seconds beyond twice and four times the quickest.
-_GROW_WITHIN = 0.2
-_SHRINK_BEYOND = 0.6
+# In seconds beyond 1.5 times and 2.5 times the quickest.
+_GROW_WITHIN = 0.15
+_SHRINK_BEYOND = 0.4
 # How fast the quickest is forgotten: the path may have changed.
 _FORGET = 0.01
 
@@ -33,7 +33,7 @@ LEAST_HOLD_SECONDS = 5.0
 _HOLD_MARGIN = 0.8
 # What was cut sooner was not cut for being idle: no box is so impatient.
 _IDLE_SECONDS = 4.0
-# Where one request goes at a time, what is to go up waits for an idle one to come back.
+# Where one request goes at a time, or may, what is to go up waits for an idle one to come back.
 SERIAL_HOLD_SECONDS = 1.0
 
 # A body, a target or a head beyond a limit.
@@ -48,30 +48,36 @@ OBJECTIONS = TOO_MUCH | OVERLOAD
 class Flow:
     """One direction: `size` of a piece in bytes, `width` in pieces under way at once."""
 
-    __slots__ = ("_ceiling", "_quickest", "size", "width")
+    __slots__ = ("_ceiling", "_quickest", "_widest", "size", "width")
 
     def __init__(self) -> None:
         self.size = FIRST_SIZE
         self.width = FIRST_WIDTH
         # Above this the path has objected.
         self._ceiling = LARGEST_SIZE
+        self._widest = LARGEST_WIDTH
         self._quickest: float | None = None
 
     def __repr__(self) -> str:
         return f"<Flow {self.size} bytes, {self.width} at once>"
+
+    def bound(self, size: int) -> None:
+        """No piece may have more than `size` bytes."""
+        self._ceiling = min(self._ceiling, size)
+        self.size = min(self.size, size)
 
     def passed(self, size: int, seconds: float) -> None:
         """A piece of `size` bytes was under way for so many seconds, and has passed."""
         quickest = seconds if self._quickest is None else self._quickest
         quickest += (seconds - quickest) * (1 if seconds < quickest else _FORGET)
         self._quickest = quickest
-        if seconds > 4 * quickest + _SHRINK_BEYOND:
+        if seconds > 2.5 * quickest + _SHRINK_BEYOND:
             self._shrink()
-        elif size >= self.size // 2 and seconds < 2 * quickest + _GROW_WITHIN:
+        elif size >= self.size // 2 and seconds < 1.5 * quickest + _GROW_WITHIN:
             self._grow()
 
     def _grow(self) -> None:
-        if self.width < LARGEST_WIDTH:
+        if self.width < self._widest:
             self.width += 1
         else:
             self.size = min(self.size * 2, self._ceiling)
@@ -80,7 +86,12 @@ class Flow:
         if self.size > SMALL_SIZE:
             self.size //= 2
         else:
-            self.width = max(FIRST_WIDTH, self.width - 1)
+            self.width = min(self.width, max(FIRST_WIDTH, self.width - 1))
+
+    def one_at_a_time(self) -> None:
+        """More than one piece under way would only wait: larger ones are all that helps."""
+        self.width = self._widest = 1
+        self.size = max(self.size, min(FIRST_SIZE, self._ceiling))
 
     def rests(self) -> None:
         """Nothing goes this way: a few requests are enough for what may come."""
@@ -94,8 +105,7 @@ class Flow:
         smaller = max(SMALLEST_SIZE, min(self.size, size // 2))
         if status in TOO_LARGE:
             # A limit: it stays.
-            self._ceiling = min(self._ceiling, smaller)
-            self.size = min(self.size, smaller)
+            self.bound(smaller)
         elif size > SMALL_SIZE:
             self.size = smaller
 
@@ -104,15 +114,17 @@ class Pacing:
     """Both directions of one kind of carrier, and what else is known of its path.
 
     `hold` is for how many seconds an idle request may wait at the server. `is_serial`: the path
-    lets one request at a time through.
+    lets one request at a time through; `is_parallel`: it has shown that it lets more. Until then
+    nothing waits long, as a box may go on with a request that its client has given up.
     """
 
-    __slots__ = ("_hold", "down", "is_serial", "up")
+    __slots__ = ("_hold", "down", "is_parallel", "is_serial", "up")
 
     def __init__(self) -> None:
         self.up = Flow()
         self.down = Flow()
         self.is_serial = False
+        self.is_parallel = False
         self._hold = FIRST_HOLD_SECONDS
 
     def __repr__(self) -> str:
@@ -122,12 +134,19 @@ class Pacing:
     @property
     def hold(self) -> float:
         """Seconds, as asked for with ``Prefer: wait``."""
-        return SERIAL_HOLD_SECONDS if self.is_serial else self._hold
+        may_wait = self.is_parallel and not self.is_serial
+        return self._hold if may_wait else SERIAL_HOLD_SECONDS
 
     @property
     def idle_limit(self) -> float | None:
         """For how many seconds something may stand idle, where a box has taught that."""
         return self._hold if self._hold < FIRST_HOLD_SECONDS else None
+
+    def turn_serial(self) -> None:
+        """The path lets one request at a time through."""
+        self.is_serial = True
+        for flow in (self.up, self.down):
+            flow.one_at_a_time()
 
     def was_cut(self, seconds: float) -> bool:
         """What was silent for so many seconds was cut; returns whether that tells of a limit."""

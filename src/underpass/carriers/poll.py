@@ -11,7 +11,7 @@ import asyncio
 from typing import ClassVar
 
 from underpass.carriers.base import Feed
-from underpass.carriers.calls import SerialPath, side_by_side, stuck_after
+from underpass.carriers.calls import SerialPath, helped, side_by_side
 from underpass.carriers.down import Down
 from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
@@ -34,18 +34,19 @@ class PollCarrier(PostingCarrier):
                 await side_by_side(self._up.run(feed), self._down(feed), self._calls.stuck())
             except SerialPath:
                 # What waits at the server is given up by now, and asked for again.
-                self._pacing.is_serial = await self._helps(feed)
+                if await self._helps(feed):
+                    self._pacing.turn_serial()
         while self._pacing.is_serial:
             await self._up.send_all(feed)
             await self._asking.ask_once(feed)
         await side_by_side(self._up.run(feed), self._down(feed))
 
     async def _helps(self, feed: Feed) -> bool:
-        """Whether what was stuck goes quickly when it goes alone: if not, the path is only slow."""
+        """Whether what was stuck passes when it goes alone."""
         now = asyncio.get_running_loop().time
         started = now()
         await self._up.send_all(feed)
-        return now() - started < stuck_after(feed.delay)
+        return helped(now() - started, feed.delay)
 
     async def _down(self, feed: Feed) -> None:
         await self._asking.run(feed)

@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.calls import Calls, stuck_after
+from underpass.carriers.calls import Calls
 from underpass.carriers.http_client import Request
 from underpass.carriers.pacing import SMALL_SIZE, TOO_MUCH
 from underpass.carriers.pieces import MAX_EARLY, MAX_PIECE_BYTES, cut
@@ -121,15 +121,10 @@ class Up:
     async def _try(self, number: int, piece: _Piece, feed: Feed) -> None:
         now = asyncio.get_running_loop().time
         request = Request("POST", f"{self._calls.token}/{number}", piece.data, seconds=POST_SECONDS)
-        watch = None
-        if len(piece.data) <= SMALL_SIZE:
-            watch = self._calls.watch(stuck_after(feed.delay))
+        is_small = len(piece.data) <= SMALL_SIZE
         started = now()
-        try:
+        with self._calls.passes(feed.delay) if is_small else contextlib.nullcontext():
             answer = await self._calls.once(request)
-            if answer.body:
-                raise CarrierError("a box on the way answers in the server's place", answer.status)
-        finally:
-            if watch is not None:
-                watch.cancel()
+        if answer.body:
+            raise CarrierError("a box on the way answers in the server's place", answer.status)
         self._flow.passed(len(piece.data), now() - started)

@@ -54,12 +54,18 @@ def poll_by_post(one: World) -> Carrier:
 
 def poll_in_turns(one: World) -> Carrier:
     pacing = Pacing()
-    pacing.is_serial = True
+    pacing.turn_serial()
     return PollCarrier(one.http(), Methods(), pacing)
 
 
 def get(one: World) -> Carrier:
     return GetCarrier(one.http(), Pacing())
+
+
+def get_in_turns(one: World) -> Carrier:
+    pacing = Pacing()
+    pacing.turn_serial()
+    return GetCarrier(one.http(), pacing)
 
 
 KINDS = [
@@ -69,7 +75,9 @@ KINDS = [
     poll,
     poll_without_put,
     poll_by_post,
+    poll_in_turns,
     get,
+    get_in_turns,
 ]
 
 
