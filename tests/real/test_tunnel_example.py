@@ -34,8 +34,8 @@ def test_the_example_reaches_it_in_three_ways(tmp_path: Path, plain: HttpOrigin)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().splitlines() == [
         "up: websocket, direct",
-        "stream: HTTP/1.1 200 OK",
-        "reader: HTTP/1.1 200 OK",
+        "stream: HTTP/1.1 200 Answer",
+        "reader: HTTP/1.1 200 Answer",
         "httpx: 200",
     ]
 
