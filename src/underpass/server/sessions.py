@@ -18,7 +18,7 @@ from underpass.errors import UserError
 from underpass.observe import Counter, Counters
 from underpass.protocol.frames import CloseCode
 from underpass.protocol.session import Session
-from underpass.protocol.session_events import SessionDetached
+from underpass.protocol.session_events import CarrierStands, SessionDetached
 from underpass.protocol.session_state import DETACHED
 from underpass.server.members import Members
 from underpass.server.serving import StreamServer, Visitor
@@ -58,8 +58,10 @@ class ServedSession:
         self.visitor = visitor
         self.tunnel = Tunnel(session, self._carrier_event)
         self.is_used = False
-        # On the loop's clock, of the last time that all carriers were gone.
-        self.detached_at = 0.0
+        # Whether anything has ever come from the client but its hello.
+        self.has_stood = False
+        # On the loop's clock: when it began, or of the last time that all carriers were gone.
+        self.idle_since = asyncio.get_running_loop().time()
 
     def __repr__(self) -> str:
         return f"<ServedSession {self.visitor.name} {self.tunnel.session}>"
@@ -91,8 +93,10 @@ class ServedSession:
             tasks.create_task(server.serve(offer, self.visitor), name=f"stream {offer.address}")
 
     def _carrier_event(self, event: CarrierEvent) -> None:
-        if isinstance(event, SessionDetached):
-            self.detached_at = asyncio.get_running_loop().time()
+        if isinstance(event, CarrierStands):
+            self.has_stood = True
+        elif isinstance(event, SessionDetached):
+            self.idle_since = asyncio.get_running_loop().time()
 
 
 class Sessions:
@@ -129,22 +133,23 @@ class Sessions:
         """Whether `user` may begin a session now.
 
         At a bound the session that is without a carrier for longest makes room, as its client has
-        most likely begun anew; one that is in use never does.
+        most likely begun anew; or else one over which nothing has come, as clients begin several
+        and keep the first that works. One that is in use never does.
         """
         most = user.limits.sessions or self.bounds.per_user
         if self._per_user[user.name] >= most:
             mine = [served for served in self if served.visitor.name == user.name]
-            if not self._drop_oldest(mine):
+            if not self._drop_one(mine):
                 return False
-        return len(self) < self.bounds.total or self._drop_oldest(list(self))
+        return len(self) < self.bounds.total or self._drop_one(list(self))
 
-    def _drop_oldest(self, candidates: list[ServedSession]) -> bool:
+    def _drop_one(self, candidates: list[ServedSession]) -> bool:
         detached = [served for served in candidates if served.is_detached]
-        if not detached:
+        idle = detached or [served for served in candidates if not served.has_stood]
+        if not idle:
             return False
-        oldest = min(detached, key=lambda served: served.detached_at)
-        oldest.tunnel.abort(CloseCode.LIMIT, "another session of the user took its place")
-        self._forget(oldest)
+        oldest = min(idle, key=lambda served: served.idle_since)
+        self._drop(oldest, CloseCode.LIMIT, "another session took its place")
         return True
 
     def add(self, served: ServedSession) -> None:
@@ -212,7 +217,7 @@ class Sessions:
     def drop_unused(self, now: float) -> None:
         """End sessions without a carrier that were never used; `now` is the clock of the loop."""
         for served in self:
-            is_over = now - served.detached_at >= UNUSED_SECONDS
+            is_over = now - served.idle_since >= UNUSED_SECONDS
             if served.is_detached and not served.is_used and is_over:
                 self._drop(served, CloseCode.EXPIRED, "it was never used")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.frontends.http.dialogue import RawClient, origin
 from tests.unit.server.town import DAY, SERVER_KEY, WALL, carried, town
 from underpass.address import Address
-from underpass.errors import UserError
+from underpass.errors import DialError, UserError
 from underpass.protocol.attach import make_attach, make_unknown
 from underpass.protocol.handshake import ClientHandshake, Welcome
 from underpass.protocol.hello import ClientHello, Limits, Refusal, Status
@@ -21,6 +21,7 @@ from underpass.server.reception import CLIENT, ReceptionOptions
 from underpass.server.sessions import SessionBounds
 from underpass.server.user_store import UserLimits
 from underpass.tunnel.greeting import read_answer
+from underpass.tunnel.tunnel import Tunnel
 
 
 async def echo(visitor: RawClient) -> None:
@@ -253,6 +254,12 @@ async def test_a_store_that_fails_lets_nobody_in_and_is_asked_again(
         assert await client.status() is None
 
 
+async def stands(tunnel: Tunnel) -> None:
+    """Have a record go to the server: an open that is refused."""
+    with pytest.raises(DialError):
+        await tunnel.open(Address("10.0.0.1", 1))
+
+
 async def test_a_user_has_so_many_sessions_and_one_without_carrier_makes_room(
     tmp_path: Path,
 ) -> None:
@@ -261,8 +268,10 @@ async def test_a_user_has_so_many_sessions_and_one_without_carrier_makes_room(
         other = it.member("bob")
         it.store.set_limits("alice", UserLimits(sessions=2))
         tunnel, admission = await client.enter()
-        async with client.tunnel():
+        async with client.tunnel() as second:
             async with carried(tunnel, 0, admission):
+                await stands(tunnel)
+                await stands(second)
                 assert await client.status() is Status.FULL
                 assert await other.status() is None
             [oldest] = [one for one in it.sessions if one.is_detached]
@@ -270,10 +279,25 @@ async def test_a_user_has_so_many_sessions_and_one_without_carrier_makes_room(
             assert it.sessions.find(oldest.id) is None
 
 
+async def test_of_sessions_that_a_client_begins_at_once_the_silent_ones_make_room(
+    tmp_path: Path,
+) -> None:
+    async with town(tmp_path) as it:
+        client = it.member()
+        it.store.set_limits("alice", UserLimits(sessions=1))
+        for _ in range(3):
+            assert await client.status() is None
+        async with client.tunnel() as tunnel:
+            await stands(tunnel)
+            assert await client.status() is Status.FULL
+        assert len(it.sessions) == 1
+
+
 async def test_all_users_together_have_so_many_sessions(tmp_path: Path) -> None:
     async with town(tmp_path) as it:
         it.sessions.bounds = SessionBounds(total=1)
-        async with it.member("alice").tunnel():
+        async with it.member("alice").tunnel() as tunnel:
+            await stands(tunnel)
             assert await it.member("bob").status() is Status.FULL
         assert await it.member("bob").status() is None
         assert len(it.sessions) == 1
