@@ -12,7 +12,8 @@
     │   ├── StreamClosed          our own side had already ended it
     │   └── StreamTimeout         a deadline passed
     ├── DialError                 a stream could not be opened; carries the Failure
-    │   └── Forbidden             because policy says no
+    │   ├── Forbidden             because policy says no
+    │   └── LoginRefused          because a proxy takes no such user and password
     └── UserError                 the user store refuses: unknown, duplicate or bad name
 
 Whatever else escapes is a bug of ours. `OSError` becomes one of these at one boundary, in
@@ -135,6 +136,10 @@ class DialError(UnderpassError):
 
 class Forbidden(DialError):  # noqa: N818
     """Policy does not allow the address."""
+
+
+class LoginRefused(DialError):  # noqa: N818
+    """An upstream proxy refused our user and password."""
 
 
 class UserError(UnderpassError):

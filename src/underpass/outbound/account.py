@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,10 @@ MAX_REFUSALS = 3
 VERDICT_SECONDS = 30.0
 
 
+# A ticket may have expired, or its server be out of reach, and be had again after this.
+EXCLUDED_SECONDS = 60.0
+
+
 class Account:
     """See the module. `login` None: what the system's tickets can do. `host` is the proxy's."""
 
@@ -35,9 +40,10 @@ class Account:
         self._now = now
         self._answerer = Answerer(login) if login is not None else None
         self._bound_scheme: str | None = None
-        # Schemes that can't be used from here, or were refused, and why the last of them was.
-        self._excluded: set[str] = set() if login or has_tickets() else set(SCHEMES)
+        # Until when a scheme is not used: it can't be from here, or was refused; and why the last.
+        self._excluded = {} if login or has_tickets() else dict.fromkeys(SCHEMES, math.inf)
         self._problem = ""
+        self._accepted: set[str | None] = set()
         self._refusals = 0
         self._under_way: list[float] = []
         self._changed = asyncio.Event()
@@ -46,7 +52,7 @@ class Account:
     @property
     def can_answer(self) -> bool:
         """Whether any challenge could be answered."""
-        return self._login is not None or "negotiate" not in self._excluded
+        return self._login is not None or self._excluded.get("negotiate") != math.inf
 
     @property
     def answers_unasked(self) -> bool:
@@ -64,7 +70,8 @@ class Account:
     def take(self, challenges: Sequence[Challenge]) -> str | None:
         """Choose the best scheme of those offered that can be answered; None: there is none."""
         offered = {challenge.scheme for challenge in challenges}
-        usable = [s for s in SCHEMES if s in offered and s not in self._excluded]
+        now = self._now()
+        usable = [s for s in SCHEMES if s in offered and self._excluded.get(s, now) <= now]
         # Tickets alone are no login for NTLM.
         usable = [s for s in usable if self._login is not None or s == "negotiate"]
         self._bound_scheme = usable[0] if usable else None
@@ -88,11 +95,17 @@ class Account:
             return None
 
     def exclude(self, scheme: str, why: str) -> None:
-        """Do not use `scheme` any more."""
-        self._excluded.add(scheme)
+        """Do not use `scheme` for a while."""
+        self._excluded[scheme] = self._now() + EXCLUDED_SECONDS
         self._problem = why
         if self._bound_scheme == scheme:
             self._bound_scheme = None
+
+    def exclude_refused(self, scheme: str) -> None:
+        """The proxy refused a login by `scheme`: for good, unless one was accepted before."""
+        self.exclude(scheme, f"the proxy took no login by {scheme}")
+        if scheme not in self._accepted:
+            self._excluded[scheme] = math.inf
 
     def answer(self, request: Request) -> bytes | None:
         """The value of Proxy-Authorization by Basic or Digest; None before a challenge."""
@@ -109,7 +122,7 @@ class Account:
                 f"the proxy {self._host} refused the login {self._refusals} times; it is not tried "
                 "again, so that the account is not locked: correct the user or the password"
             )
-            raise DialError(Failure.UPSTREAM_REFUSED, details, parameters={"received-status": 407})
+            raise DialError(Failure.UPSTREAM_REFUSED, details)
 
     async def turn(self) -> None:
         """Wait until a login may be tried; it is then under way until `accepted` or `refused`.
@@ -134,6 +147,7 @@ class Account:
         """The proxy let a login in."""
         if self.is_proven:
             return
+        self._accepted.add(self._bound_scheme)
         self._refusals = 0
         self.is_proven = True
         self._under_way.clear()

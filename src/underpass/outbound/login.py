@@ -107,7 +107,12 @@ class LoginTries:
         # This leg proves the password, the one before did not.
         if not self._has_turn:
             await self._take_turn(self._account)
-        await bound.take(tokens[0])
+        try:
+            await bound.take(tokens[0])
+        except DialError:
+            # Nothing was shown for that.
+            self._end_turn()
+            raise
         return True
 
     async def _take_turn(self, account: Account) -> None:
@@ -154,7 +159,7 @@ class LoginTries:
         scheme = self._bound.scheme if self._bound is not None else "other"
         if scheme == "negotiate":
             # Its tickets may be of no use here where the password is good.
-            account.exclude(scheme, "the proxy took no login by negotiate")
+            account.exclude_refused(scheme)
         return scheme
 
 

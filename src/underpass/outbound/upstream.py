@@ -13,7 +13,7 @@ from typing import TypeAlias
 import truststore
 
 from underpass.address import Address
-from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
+from underpass.errors import DialError, Failure, LoginRefused, RemoteProtocolError, StreamError
 from underpass.net.connect import connect_tls
 from underpass.net.stream import Dial, Stream
 from underpass.net.transport import TransportStream
@@ -184,18 +184,36 @@ class Upstream:
                     stream = None
 
     async def _open_socks(self, address: Address) -> Stream:
-        stream = await self._reach()
-        buffer = Buffer()
-        with _freeing(stream):
-            for step in connect_through(buffer, address, self._proxy.login):
-                if not isinstance(step, Need):
-                    await stream.send(step)
-                elif data := await stream.receive():
-                    buffer.feed(data)
-                else:
-                    buffer.end()
+        async with self._logging_in():
+            stream = await self._reach()
+            buffer = Buffer()
+            with _freeing(stream):
+                for step in connect_through(buffer, address, self._proxy.login):
+                    if not isinstance(step, Need):
+                        await stream.send(step)
+                    elif data := await stream.receive():
+                        buffer.feed(data)
+                    else:
+                        buffer.end()
         stream.unread(buffer.take(len(buffer)))
         return stream
+
+    @contextlib.asynccontextmanager
+    async def _logging_in(self) -> AsyncIterator[None]:
+        """Count what becomes of a login that the block makes, if there is one to be made."""
+        if self._proxy.login is None:
+            yield
+            return
+        await self._account.turn()
+        try:
+            yield
+        except LoginRefused:
+            self._account.refused()
+            raise
+        except BaseException:
+            self._account.let_go()
+            raise
+        self._account.accepted()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Generator
 
 from underpass.address import Address
-from underpass.errors import DialError, Failure, RemoteProtocolError
+from underpass.errors import DialError, Failure, LoginRefused, RemoteProtocolError
 from underpass.protocol.grammar import Buffer, Need
 from underpass.protocol.http.digest import Login
 
@@ -84,7 +84,7 @@ def _log_in(buffer: Buffer, login: Login) -> Dialogue:
     if version != LOGIN_VERSION:
         raise _broken("not an answer to a SOCKS login")
     if status:
-        raise DialError(Failure.UPSTREAM_REFUSED, "the SOCKS proxy refused the login")
+        raise LoginRefused(Failure.UPSTREAM_REFUSED, "the SOCKS proxy refused the login")
 
 
 def _encode(address: Address) -> bytes:

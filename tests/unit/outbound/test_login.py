@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from underpass.errors import DialError, Failure, RemoteProtocolError
-from underpass.outbound.account import Account
-from underpass.outbound.login import MAX_TRIES, LoginTries, refused
+from underpass.outbound.account import MAX_REFUSALS, Account
+from underpass.outbound.login import MAX_REQUESTS, MAX_TRIES, LoginTries, refused
 from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead
@@ -120,3 +120,50 @@ def test_what_the_proxy_says_of_itself_is_told() -> None:
     assert refused(ResponseHead(502, b"", HTTP_11, Fields())).details == (
         "the upstream proxy said 502"
     )
+
+
+async def test_a_token_that_is_none_ends_it_and_shows_nothing(account: Account) -> None:
+    for _ in range(MAX_REFUSALS + 1):
+        login = LoginTries(account)
+        assert await login.must_repeat(response(407, b"NTLM"))
+        assert (login_of(login.addressed(GET)) or b"").startswith(b"NTLM ")
+        with pytest.raises(DialError, match="no login by ntlm"):
+            await login.must_repeat(response(407, b"NTLM AAAA"))
+
+
+async def test_a_new_stream_begins_a_bound_login_anew(account: Account) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, b"NTLM"))
+    first = login_of(login.addressed(GET))
+    await login.begin()
+    assert login_of(login.addressed(GET)) == first
+    # Once all is said, what follows on the stream says nothing more.
+    assert not await login.must_repeat(response(200))
+    assert login.addressed(GET) is GET
+
+
+async def test_requests_for_one_answer_are_bounded(account: Account) -> None:
+    login = LoginTries(account)
+    for _ in range(MAX_REQUESTS - 1):
+        assert await login.must_repeat(response(407, b"NTLM"))
+        await login.begin()
+    with pytest.raises(DialError, match="407"):
+        await login.must_repeat(response(407, b"NTLM"))
+
+
+async def test_a_login_that_was_good_is_tried_once_more(account: Account) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, BASIC))
+    login.addressed(GET)
+    assert not await login.must_repeat(response(200))
+    login.addressed(GET)
+    assert await login.must_repeat(response(407, BASIC))
+    login.addressed(GET)
+    with pytest.raises(DialError):
+        await login.must_repeat(response(407, BASIC))
+
+
+async def test_what_stopped_a_better_scheme_is_told(account: Account) -> None:
+    account.exclude("ntlm", "no such thing")
+    with pytest.raises(DialError, match=r"407 So be it \(no such thing\)"):
+        await LoginTries(account).must_repeat(response(407, b"NTLM"))

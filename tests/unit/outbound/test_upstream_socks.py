@@ -9,6 +9,7 @@ import pytest
 from tests.unit.outbound.parents import CAROL, SITE, Script, fails, free, parent
 from underpass.address import Address
 from underpass.errors import Failure
+from underpass.outbound.account import MAX_REFUSALS
 from underpass.protocol.http.digest import Login
 
 GREETING = b"\x05\x01\x00"
@@ -65,6 +66,27 @@ async def test_socks_logs_in() -> None:
     script = dialogue(b"\x05\x02\x00\x02", b"\x05\x02", login, b"\x01\x00", request, REPLY)
     async with parent(script) as p:
         await free(await p.upstream("socks5", CAROL).open(SITE))
+
+
+async def test_a_socks_login_that_is_refused_is_tried_three_times_and_never_again() -> None:
+    script = dialogue(b"\x05\x02\x00\x02", b"\x05\x02", b"\x01\x05carol\x06sesame", b"\x01\x01")
+    async with parent(script) as p:
+        upstream = p.upstream("socks5", CAROL)
+        for _ in range(MAX_REFUSALS):
+            assert "refused the login" in (await fails(upstream)).details
+        assert "not tried again" in (await fails(upstream)).details
+        assert p.accepted == MAX_REFUSALS
+
+
+async def test_a_socks_refusal_of_the_address_is_none_of_the_login() -> None:
+    request = b"\x05\x01\x00\x03\x0csite.example\x01\xbb"
+    login = b"\x01\x05carol\x06sesame"
+    refusal = b"\x05\x05" + REPLY[2:]
+    script = dialogue(b"\x05\x02\x00\x02", b"\x05\x02", login, b"\x01\x00", request, refusal)
+    async with parent(script) as p:
+        upstream = p.upstream("socks5", CAROL)
+        for _ in range(MAX_REFUSALS + 1):
+            assert (await fails(upstream)).failure is Failure.CONNECTION_REFUSED
 
 
 @pytest.mark.parametrize(
