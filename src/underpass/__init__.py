@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from underpass.options import Limits, ProxyOptions, Via
     from underpass.protocol.http.credentials import Basic, Bearer
     from underpass.proxy import Parts, Proxy
+    from underpass.server_options import ServerLimits, ServerOptions
     from underpass.tunnel.greeting import HandshakeRefused
+    from underpass.tunnel_server import ServerParts, TunnelServer
 
 __all__ = [
     "AccessRecord",
@@ -52,7 +54,11 @@ __all__ = [
     "Proxy",
     "ProxyOptions",
     "Rule",
+    "ServerLimits",
+    "ServerOptions",
+    "ServerParts",
     "Throttled",
+    "TunnelServer",
     "UnderpassError",
     "Via",
     "connect",
@@ -70,6 +76,8 @@ _HOMES = {
     "options": ("Limits", "ProxyOptions", "Via"),
     "protocol.http.credentials": ("Basic", "Bearer"),
     "proxy": ("Parts", "Proxy"),
+    "server_options": ("ServerLimits", "ServerOptions"),
+    "tunnel_server": ("ServerParts", "TunnelServer"),
 }
 
 
