@@ -9,7 +9,7 @@ SECONDS ?= 60
 SEEDS ?= 1000
 SIM_SECONDS ?= 3600
 
-.PHONY: setup demo test unit lint fmt types cov fuzz sim peers bench protocol-docs clean
+.PHONY: setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench protocol-docs clean
 
 setup: $(READY)
 
@@ -23,7 +23,10 @@ $(READY): $(BASE)
 
 # The first half of setup does for it: nobody waits for a browser to see a demo.
 demo: $(BASE)
-	$(BIN)/python scripts/demo.py
+	$(BIN)/python -m scripts.demo
+
+demo-proxy: $(BASE)
+	$(BIN)/python -m scripts.demo_proxy
 
 test: setup
 	$(BIN)/python -m pytest
@@ -51,6 +54,10 @@ fuzz: setup
 # Two sessions and the worst of networks: SEEDS of them over all processors, within SIM_SECONDS.
 sim: setup
 	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --seconds $(SIM_SECONDS)
+
+# Seeded defects, one after the other: do the tests tell? About ten minutes.
+mutants: setup
+	$(BIN)/python -m tests.mutants.run
 
 peers: setup
 	$(BIN)/python -m bench.peers install

@@ -1,352 +1,375 @@
-"""`make demo`: the proxy at work between real curl and two servers, all on this machine.
+"""`make demo`: the main job. Applications reach the world through a proxy that forbids CONNECT.
 
-It starts a plain HTTP server and one with TLS (by a certificate authority that lives as long as the
-demo), the proxy as a program of its own, and fetches through it. Then it prints what happened and
-ends: with 0, or with 1 and a plain reason. Every wait has a bound, and nothing is left behind.
+On this machine alone: origins, a real squid that refuses CONNECT, the tunnel's server behind it and
+the client before it. Through the tunnel go a page, a 50 MB file (while squid is killed and started
+again), a git clone and an SSH session. Then it prints what happened and ends: with 0, or with 1
+and a plain reason. Every wait has a bound, and nothing is left behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import hashlib
 import os
 import random
 import re
-import secrets
-import select
 import shlex
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import trustme
+from scripts.demo_network import HostileProxy, find, free_port, hostile_proxy, wait_for_port
+from scripts.demo_parts import NOT_INSTALLED, START_SECONDS, DemoError, end, environment, say
 
-# A start takes a quarter of a second; a busy machine gets a lot more.
-START_SECONDS = 10.0
-# What is fetched is on this machine: a fetch that takes longer hangs.
-FETCH_SECONDS = 10
-END_SECONDS = 5.0
+FILE_BYTES = 50_000_000
+# The file is served this fast, so that squid can be killed in the middle of it.
+FILE_RATE = 12_000_000
+PIECE_BYTES = 64 * 1024
+COMMAND_SECONDS = 60.0
 
-# Enough that a lost or altered byte would show, little enough to be there at once.
-FILE_BYTES = 8_000_000
-GREETING = b"Hello from a plain HTTP server.\n"
+# When squid is killed, in seconds after the download began.
+KILLS = (1.0, 2.5)
 
-# Where clouds keep the credentials of their machines: what proxies are most often abused for.
-PRIVATE_URL = "http://169.254.169.254/latest/meta-data/"
-
-NO_CURL = """\
-curl is not installed, and this demo fetches with it. Install it (Debian, Ubuntu: `sudo apt-get
-install curl`; Fedora: `sudo dnf install curl`; macOS has it) and run `make demo` again."""
-
-_LISTENING = re.compile(r"listening (https?://\S+)")
-# The developer's own proxies and options must not reach what is shown here.
-_NOT_PASSED_ON = re.compile(r"(?i:(?:http|https|all|no)_proxy)|UNDERPASS_.*")
-
-
-class DemoError(Exception):
-    """Something did not work; the text says what, in words for people."""
-
-
-# --- the servers ----------------------------------------------------------------------------------
+SSHD = """\
+ListenAddress 127.0.0.1:{port}
+HostKey {folder}/host_key
+PidFile none
+AuthorizedKeysFile {folder}/user_key.pub
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+StrictModes no
+PermitRootLogin prohibit-password
+"""
 
 
 class Origin(BaseHTTPRequestHandler):
-    """A server's answers: a greeting at ``/hello``, bytes that look random at ``/file``."""
+    """A page, a large file that comes slowly, and a git repository as files."""
 
     protocol_version = "HTTP/1.1"
-    timeout = FETCH_SECONDS
+    timeout = COMMAND_SECONDS
     file = random.Random(1).randbytes(FILE_BYTES)
+    repository = Path()
 
     def do_GET(self) -> None:
         """Answer one request."""
-        body = {"/hello": GREETING, "/file": self.file}.get(self.path)
-        self.send_response(200 if body is not None else 404)
-        self.send_header("Content-Length", str(len(body or b"")))
+        if self.path == "/file":
+            self._slowly(self.file)
+            return
+        path = self.repository / self.path.partition("?")[0].removeprefix("/repository.git/")
+        found = self.path.startswith("/repository.git/") and path.is_file()
+        body = path.read_bytes() if found else b"Hello from the other side.\n"
+        self.send_response(200 if found or self.path == "/hello" else 404)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body or b"")
+        self.wfile.write(body)
+
+    def _slowly(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        started = time.monotonic()
+        for at in range(0, len(body), PIECE_BYTES):
+            self.wfile.write(body[at : at + PIECE_BYTES])
+            time.sleep(max(0.0, started + at / FILE_RATE - time.monotonic()))
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the account is the demo's own."""
 
 
 class OriginServer(ThreadingHTTPServer):
-    """Serves `Origin` on a free port of loopback, over TLS with a `context`."""
+    """Serves `Origin` on a free port of loopback."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Origin)
-        self.scheme = "https" if context else "http"
-        if context is not None:
-            # The handshake is left to the thread that serves the client: this one accepts.
-            self.socket = context.wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False
-            )
-
-    @property
-    def name(self) -> str:
-        """Its address, as rules and URLs have it."""
-        return f"127.0.0.1:{self.server_port}"
-
-    @property
-    def url(self) -> str:
-        """Its root, without a slash at the end."""
-        return f"{self.scheme}://{self.name}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a client that left: what matters shows at curl's end."""
 
 
+# --- programs -------------------------------------------------------------------------------------
+
+
+class Program:
+    """One of our commands; what it prints is read as it comes."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.log = folder / f"{arguments[0]}.log"
+        self._lines: list[str] = []
+        self._printed = threading.Condition()
+        with self.log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "underpass", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=ours(folder),
+            )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            with self._printed:
+                self._lines.append(line.decode("utf-8", "replace").strip())
+                self._printed.notify_all()
+
+    def wait_for(self, pattern: str) -> str:
+        """The first group of the first line that fits. Raises `DemoError`."""
+        deadline = time.monotonic() + START_SECONDS
+        with self._printed:
+            while True:
+                for line in self._lines:
+                    if found := re.search(pattern, line):
+                        return found[1]
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise DemoError(f"no line with {pattern!r} came:\n{self.log.read_text()}")
+                self._printed.wait(0.1)
+
+    def end(self) -> None:
+        """End it in order."""
+        end(self._process)
+
+
+def ours(folder: Path) -> dict[str, str]:
+    """An environment in which everything of ours stays below `folder`."""
+    places = {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state")}
+    return environment() | places
+
+
 @contextlib.contextmanager
-def serving(server: OriginServer) -> Iterator[OriginServer]:
-    """Run `server` in a thread of its own."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
+def running(folder: Path, *arguments: str) -> Iterator[Program]:
+    """Run a command of ours for the time of the block."""
+    program = Program(folder, *arguments)
     try:
-        yield server
+        yield program
+    finally:
+        program.end()
+
+
+def command(*arguments: str | Path, folder: Path, given: str = "") -> str:
+    """Run a program to its end and return what it printed. Raises `DemoError`."""
+    done = subprocess.run(
+        arguments,
+        input=given,
+        capture_output=True,
+        text=True,
+        env=ours(folder) | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"},
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        shown = shlex.join(str(argument) for argument in arguments)
+        raise DemoError(f"`{shown}` failed: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def underpass(*arguments: str, folder: Path, given: str = "") -> str:
+    """Run one of our commands to its end."""
+    return command(sys.executable, "-m", "underpass", *arguments, folder=folder, given=given)
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the steps need: where the origin is, and the client's front ends."""
+
+    folder: Path
+    origin: str
+    socks: str
+    http: str
+    proxy: HostileProxy
+
+
+def show_refusal(stage: Stage) -> None:
+    """What the network does to CONNECT."""
+    print(f"1. The network: {stage.proxy.name} is the only way out, and refuses CONNECT.")
+    say(f"$ curl -x {stage.proxy.url} --proxytunnel {stage.origin}/hello")
+    done = subprocess.run(
+        ["curl", "-q", "-sS", "-x", stage.proxy.url, "-p", f"{stage.origin}/hello"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    if not done.returncode:
+        raise DemoError("the proxy lets CONNECT through")
+    say(f"{done.stderr.strip()}\n\n")
+
+
+def fetch(stage: Stage, through: str, path: str) -> bytes:
+    """Fetch with curl through one of the client's front ends."""
+    say(f"$ curl -x {through} {stage.origin}{path}")
+    target = stage.folder / "fetched"
+    command(
+        *("curl", "-q", "-sS", "--fail", "--noproxy", "", "-x", through, "-o", target),
+        f"{stage.origin}{path}",
+        folder=stage.folder,
+    )
+    return target.read_bytes()
+
+
+def show_pages(stage: Stage) -> None:
+    """A page through each front end."""
+    print("3. A page, through the SOCKS and the HTTP front end.")
+    for through in (stage.socks.replace("socks5:", "socks5h:"), stage.http):
+        say(fetch(stage, through, "/hello").decode())
+    print()
+
+
+def show_file(stage: Stage) -> None:
+    """A large file, while everything under it is torn down."""
+    print(f"4. {FILE_BYTES // 1_000_000} MB, while the proxy is killed and started again.")
+    timers = [threading.Timer(after, stage.proxy.break_all) for after in KILLS]
+    for timer in timers:
+        timer.start()
+    started = time.monotonic()
+    try:
+        body = fetch(stage, stage.socks.replace("socks5:", "socks5h:"), "/file")
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+    took = time.monotonic() - started
+    got, sent = (hashlib.sha256(data).hexdigest() for data in (body, Origin.file))
+    if got != sent:
+        raise DemoError(f"{len(body)} bytes arrived with SHA-256 {got}, not {sent}")
+    say(f"{len(body) / 1e6:.0f} MB in {took:.1f} s, through {len(KILLS)} deaths of the proxy;")
+    say(f"one connection of curl's, every byte as it was sent: SHA-256\n{got}\n\n")
+
+
+def make_repository(folder: Path) -> Path:
+    """A bare repository with a commit, to be served as files."""
+    work, bare = folder / "work", folder / "repository.git"
+    git = ("git", "-c", "user.name=Demo", "-c", "user.email=demo@example.com", "-C", work)
+    command("git", "init", "-q", "-b", "main", work, folder=folder)
+    (work / "README").write_text("Cloned through the tunnel.\n")
+    command(*git, "add", ".", folder=folder)
+    command(*git, "commit", "-q", "-m", "Say hello", folder=folder)
+    command("git", "clone", "-q", "--bare", work, bare, folder=folder)
+    command("git", "-C", bare, "update-server-info", folder=folder)
+    return bare
+
+
+def show_git(stage: Stage) -> None:
+    """A clone."""
+    print("5. git clone, through the SOCKS front end.")
+    through = stage.socks.replace("socks5:", "socks5h:")
+    say(f"$ git -c http.proxy={through} clone {stage.origin}/repository.git")
+    clone = stage.folder / "clone"
+    url = f"{stage.origin}/repository.git"
+    command("git", "-c", f"http.proxy={through}", "clone", "-q", url, clone, folder=stage.folder)
+    say(f"README: {(clone / 'README').read_text()}\n")
+
+
+@contextlib.contextmanager
+def ssh_server(folder: Path) -> Iterator[int]:
+    """sshd with keys of its own; its port."""
+    sshd, keygen = find("sshd"), find("ssh-keygen")
+    if sshd is None or keygen is None:
+        raise DemoError("no sshd")
+    folder.mkdir(mode=0o700)
+    for name in ("host_key", "user_key"):
+        command(keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name, folder=folder)
+    if os.geteuid() == 0:
+        # Debian's sshd, started by root, separates its privileges there.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    port = free_port()
+    config = folder / "sshd_config"
+    config.write_text(SSHD.format(port=port, folder=folder))
+    host_key = (folder / "host_key.pub").read_text()
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    process = subprocess.Popen(
+        [sshd, "-D", "-e", "-f", str(config)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, process, "sshd")
+        yield port
+    finally:
+        end(process)
+
+
+def show_ssh(stage: Stage, port: int) -> None:
+    """A session, with a tunnel of its own on standard input and output."""
+    print("6. ssh, with `underpass stdio` as its ProxyCommand.")
+    say("$ ssh -o ProxyCommand='underpass stdio demo %h:%p' 127.0.0.1 ...")
+    keys = stage.folder / "ssh"
+    via = f"--via {stage.proxy.url}"
+    stdio = f"{shlex.quote(sys.executable)} -m underpass stdio {via} demo %h:%p"
+    options = {
+        "ProxyCommand": stdio,
+        "UserKnownHostsFile": str(keys / "known_hosts"),
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",
+    }
+    settings = (f"-o{name}={value}" for name, value in options.items())
+    login = f"{getpass.getuser()}@127.0.0.1"
+    said = command(
+        *("ssh", "-F", "none", "-i", str(keys / "user_key"), *settings, "-p", str(port), login),
+        "echo Hello from a shell on the other side",
+        folder=stage.folder,
+    )
+    say(f"{said}\n")
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def origin(folder: Path) -> Iterator[str]:
+    """The origin's URL."""
+    Origin.repository = make_repository(folder)
+    server = OriginServer()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
 
 
-def certificates(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A TLS context for loopback, and the file of the authority that signed for it."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    path = folder / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return context, path
-
-
-# --- the proxy ------------------------------------------------------------------------------------
-
-
-def environment() -> dict[str, str]:
-    """This process's environment without proxies and options of ours."""
-    return {k: v for k, v in os.environ.items() if not _NOT_PASSED_ON.fullmatch(k)}
-
-
-def listening_url(output: str) -> str | None:
-    """The URL in the line that the proxy prints once it accepts; None before that."""
-    found = _LISTENING.search(output) if "\n" in output else None
-    return found[1] if found else None
-
-
-@dataclass(frozen=True)
-class RunningProxy:
-    """A proxy that accepts at `url` and writes its log to `log`."""
-
-    url: str
-    log: Path
-
-
-@contextlib.contextmanager
-def proxy(log: Path, *flags: str) -> Iterator[RunningProxy]:
-    """Run ``underpass proxy`` as a program. Raises `DemoError` where it does not start."""
-    command = [sys.executable, "-m", "underpass", "proxy", "--listen", "127.0.0.1:0", *flags]
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment(),
-        )
-    try:
-        yield RunningProxy(_wait_for_listening(process, log), log)
-    finally:
-        _end(process)
-
-
-def _wait_for_listening(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    output = ""
-    while (url := listening_url(output)) is None:
-        left = deadline - time.monotonic()
-        if process.stdout is None or not select.select([process.stdout], [], [], max(0, left))[0]:
-            raise DemoError(f"the proxy did not accept within {START_SECONDS:g} s")
-        data = os.read(process.stdout.fileno(), 4096)
-        if not data:
-            raise DemoError(f"the proxy ended at its start:\n{log.read_text(errors='replace')}")
-        output += data.decode("ascii", "replace")
-    return url
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end; one that does not is killed."""
-    process.terminate()
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(END_SECONDS)
-    finally:
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def add_user(name: str, password: str, state: Path) -> None:
-    """Make a user store with one user in it, as a person would. Raises `DemoError`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "underpass", "user", "add", name, "--state", str(state)],
-        input=f"{password}\n",
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=START_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise DemoError(f"`underpass user add` failed: {done.stderr.strip()}")
-
-
-# --- fetching -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What curl got: the status, the header lines, the body, and how long all of it took."""
-
-    status: int
-    head: str
-    body: bytes
-    seconds: float
-
-    def field(self, name: str) -> str:
-        """The value of a header field, empty where there is none."""
-        for line in self.head.splitlines():
-            found, colon, value = line.partition(":")
-            if colon and found.lower() == name.lower():
-                return value.strip()
-        return ""
-
-
-@dataclass(frozen=True)
-class Curl:
-    """curl, the authority that it trusts, and a folder for what it fetches."""
-
-    path: str
-    ca_file: Path
-    folder: Path
-
-    def fetch(self, through: RunningProxy, url: str, login: str = "") -> Answer:
-        """Fetch `url` by the proxy and show the command. Raises `DemoError`."""
-        shown = ["curl", "-x", through.url, *(["-U", "demo:***"] if login else []), url]
-        print(f"   $ {shlex.join(shown)}")
-        head, body = self.folder / "head", self.folder / "body"
-        body.write_bytes(b"")
-        command: list[str | Path] = [
-            *(self.path, "-q", "-sS", "--noproxy", "", "--cacert", self.ca_file),
-            *("--max-time", str(FETCH_SECONDS), "-D", head, "-o", body),
-            *("-w", "%{http_code} %{time_total}", "-K", "-", "-x", through.url, url),
-        ]
-        # The login goes in by standard input: arguments are seen by everybody on the machine.
-        done = subprocess.run(
-            command,
-            input=f'proxy-user = "{login}"\n' if login else "",
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=2 * FETCH_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise DemoError(f"curl could not fetch {url}: {done.stderr.strip()}")
-        status, seconds = done.stdout.split()
-        text = head.read_text(errors="replace")
-        return Answer(int(status), text, body.read_bytes(), float(seconds))
-
-
-def expect(answer: Answer, status: int) -> Answer:
-    """Return `answer` if it has `status`. Raises `DemoError`."""
-    if answer.status != status:
-        raise DemoError(f"expected the status {status}, got {answer.status}:\n{answer.head}")
-    return answer
-
-
-# --- the account ----------------------------------------------------------------------------------
-
-
-def say(text: str) -> None:
-    """Print lines of the account, indented below their step."""
-    print("\n".join(f"   {line}".rstrip() for line in text.splitlines()), flush=True)
-
-
-def show_get(curl: Curl, through: RunningProxy, origin: OriginServer) -> None:
-    """A plain request, forwarded."""
-    print("1. A plain GET: the proxy forwards the request.")
-    answer = expect(curl.fetch(through, f"{origin.url}/hello"), 200)
-    if answer.body != GREETING:
-        raise DemoError(f"the greeting arrived as {answer.body!r}")
-    say(f"{answer.status} after {answer.seconds * 1000:.0f} ms: {answer.body.decode().strip()}\n")
-    say(f"Via: {answer.field('Via')}\n\n")
-
-
-def show_connect(curl: Curl, through: RunningProxy, origin: OriginServer) -> None:
-    """A file from a TLS server, through CONNECT."""
-    print("2. CONNECT to a TLS server: the proxy carries bytes that it cannot read.")
-    answer = expect(curl.fetch(through, f"{origin.url}/file"), 200)
-    got, sent = (hashlib.sha256(data).hexdigest() for data in (answer.body, Origin.file))
-    if got != sent:
-        raise DemoError(f"{len(answer.body)} bytes arrived with SHA-256 {got}, not {sent}")
-    megabytes = len(answer.body) / 1e6
-    say(f"{megabytes:.1f} MB after {answer.seconds * 1000:.0f} ms, as they were sent: SHA-256")
-    say(f"{got}\n\n")
-
-
-def show_refusal(curl: Curl, through: RunningProxy) -> None:
-    """A destination that is denied by default."""
-    print("3. A private destination: refused, with the reason for machines and for people.")
-    answer = expect(curl.fetch(through, PRIVATE_URL), 403)
-    say(f"{answer.status} Proxy-Status: {answer.field('Proxy-Status')}")
-    say(f"{answer.body.decode('ascii', 'replace')}\n")
-
-
-def show_users(curl: Curl, through: RunningProxy, origin: OriginServer, password: str) -> None:
-    """A wrong and a right password."""
-    print("4. A proxy with users: a wrong password is told so, the right one is let in.")
-    answer = expect(curl.fetch(through, f"{origin.url}/hello", "demo:wrong"), 407)
-    say(f"{answer.status} Proxy-Authenticate: {answer.field('Proxy-Authenticate')}")
-    answer = expect(curl.fetch(through, f"{origin.url}/hello", f"demo:{password}"), 200)
-    say(f"{answer.status} after {answer.seconds * 1000:.0f} ms\n\n")
-
-
-def show_logs(logs: Sequence[Path]) -> None:
-    """The access lines that the proxies wrote."""
-    print("5. What the proxies wrote to their logs, a line for each request:")
-    for log in logs:
-        say(log.read_text(errors="replace"))
-
-
-def run(curl_path: str, folder: Path) -> None:
+def run(folder: Path) -> None:
     """The whole demo, with its files below `folder`. Raises `DemoError`."""
-    context, ca_file = certificates(folder)
-    password = secrets.token_urlsafe(12)
-    state, logs = folder / "state", (folder / "open.log", folder / "users.log")
-    add_user("demo", password, state)
     with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(serving(OriginServer()))
-        secure = stack.enter_context(serving(OriginServer(context)))
-        # Loopback is denied by default: these two servers alone are opened.
-        rules = ("--allow", plain.name, "--allow", secure.name)
-        first = stack.enter_context(proxy(logs[0], *rules))
-        users = ("--auth", "basic", "--state", str(state))
-        second = stack.enter_context(proxy(logs[1], *rules, *users))
-        curl = Curl(curl_path, ca_file, folder)
-        show_get(curl, first, plain)
-        show_connect(curl, first, secure)
-        show_refusal(curl, first)
-        show_users(curl, second, plain, password)
-    # They have ended: every line is written.
-    show_logs(logs)
+        there = stack.enter_context(origin(folder))
+        proxy = stack.enter_context(hostile_proxy(folder))
+        # Loopback is denied by default; here it stands for the world outside.
+        rules = ("--allow", "127.0.0.1")
+        server = stack.enter_context(running(folder, "server", "--listen", "127.0.0.1:0", *rules))
+        url = server.wait_for(r"listening (http://\S+)")
+        invite = underpass("invite", "demo", "--url", url, folder=folder)
+        underpass("join", "demo", folder=folder, given=invite)
+        listen = ("--socks", "127.0.0.1:0", "--http", "127.0.0.1:0", "--via", proxy.url)
+        client = stack.enter_context(running(folder, "client", "demo", *listen))
+        socks = client.wait_for(r"listening (socks5://\S+)")
+        http = client.wait_for(r"listening (http://\S+)")
+        stage = Stage(folder, there, socks, http, proxy)
+        show_refusal(stage)
+        print("2. The tunnel: the client inside finds a way to the server outside.")
+        say(f"tunnel up: {client.wait_for('tunnel up: (.*)')}\n\n")
+        show_pages(stage)
+        show_file(stage)
+        show_git(stage)
+        if find("sshd") is None or find("ssh") is None:
+            print("6. ssh is not installed here (with its server), so that step is left out.\n")
+            return
+        show_ssh(stage, stack.enter_context(ssh_server(folder / "ssh")))
 
 
 def main() -> int:
@@ -354,14 +377,16 @@ def main() -> int:
     started = time.monotonic()
     # What is under way is ended in order on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    curl_path = shutil.which("curl")
-    if curl_path is None:
-        print(NO_CURL, file=sys.stderr)
-        return 1
-    print("underpass demo: curl, a proxy and two servers, all on this machine.\n", flush=True)
+    for name in ("curl", "git"):
+        if shutil.which(name) is None:
+            print(NOT_INSTALLED.format(name=name), file=sys.stderr)
+            return 1
+    print(
+        "underpass demo: out of a network that forbids CONNECT, all on this machine.\n", flush=True
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="underpass-demo-") as folder:
-            run(curl_path, Path(folder))
+            run(Path(folder))
     except DemoError as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
@@ -371,7 +396,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"\nAll as it should be, in {time.monotonic() - started:.1f} s.")
+    print(f"All as it should be, in {time.monotonic() - started:.1f} s.")
     return 0
 
 

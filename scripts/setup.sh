@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `setup.sh base`: .venv with all Python packages, and curl: what the demo and the linters need.
+# `setup.sh base`: .venv with all Python packages, and what the demo runs: curl, squid, git, ssh.
 # `setup.sh programs`: the programs that the tests drive.
 # Safe to run again; quick when everything is there.
 set -euo pipefail
@@ -8,7 +8,9 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 
 # program, then the Debian package that brings it
-base=("curl curl")
+base=(
+    "curl curl" "git git" "squid squid" "ssh openssh-client" "sshd openssh-server"
+)
 programs=(
     "curl curl" "git git" "squid squid" "tinyproxy tinyproxy" "ssh openssh-client"
     "sshd openssh-server" "corkscrew corkscrew" "proxytunnel proxytunnel" "nc netcat-openbsd"
