@@ -1,0 +1,38 @@
+"""A forward: every client goes to one address."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.frontends.visiting import Destination, Watch, visiting
+from underpass.address import Address
+from underpass.errors import DialError, Failure, StreamReset
+from underpass.frontends.forward import ForwardFrontEnd
+
+WHERE = Address("db.internal", 5432)
+
+
+async def test_a_client_goes_to_the_address() -> None:
+    there, watch = Destination(), Watch()
+    async with visiting(ForwardFrontEnd(there.dial, WHERE, watch.observer)) as visit:
+        destination = await there.arrived()
+        await destination.send(b"hello")
+        assert await visit.exactly(5) == b"hello"
+        await visit.client.send(b"up")
+        assert await destination.receive() == b"up"
+        await visit.client.send_eof()
+        await destination.send_eof()
+        await visit.serving
+    assert there.asked == [WHERE]
+    [record] = watch.records
+    assert (record.method, record.address, record.status) == ("FORWARD", "db.internal:5432", 200)
+    assert (record.sent, record.received) == (2, 5)
+
+
+async def test_a_failure_resets_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    there, watch = Destination(DialError(Failure.CONNECTION_REFUSED, "there")), Watch()
+    async with visiting(ForwardFrontEnd(there.dial, WHERE, watch.observer)) as visit:
+        with pytest.raises(StreamReset):
+            await visit.rest()
+    assert watch.records[0].status == 502
+    assert "forward to db.internal:5432: connection refused: there" in caplog.text
