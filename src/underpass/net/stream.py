@@ -80,6 +80,12 @@ class Stream(abc.ABC):
     def abort(self) -> None:
         """Reset the stream and free everything at once. Never raises; safe to call twice."""
 
+    def keep_shallow(self) -> None:  # noqa: B027 - most kinds have nothing to do
+        """Take only little more than is on its way, so that what comes later need not wait long.
+
+        For what is sent in pieces of different urgency. No effect on a kind that can't.
+        """
+
     @property
     def is_quiet(self) -> bool:
         """True while nothing waits to be received and neither end has ended the stream.

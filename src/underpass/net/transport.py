@@ -37,6 +37,12 @@ READ_BUFFER = 64 * 1024
 WRITE_BUFFER = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
 
+# The same for a stream that is kept shallow, in the transport, and in the kernel beyond what is on
+# its way. Enough to fill the line while the loop has other work for some milliseconds.
+SHALLOW_BUFFER = 32 * 1024
+SHALLOW_BUFFER_LOW = 8 * 1024
+SHALLOW_UNSENT = 64 * 1024
+
 # How long, and how much, `close` reads and drops so that bytes still coming cannot turn the end
 # into a reset that destroys the answer under way (RFC 9112 9.6). Two seconds cover a round trip.
 LINGER_SECONDS = 2.0
@@ -234,6 +240,15 @@ class TransportStream(asyncio.Protocol, Stream):
             raise self._error
         if self._lost:
             raise StreamClosed("closed by the other end")
+
+    def keep_shallow(self) -> None:
+        self._transport.set_write_buffer_limits(high=SHALLOW_BUFFER, low=SHALLOW_BUFFER_LOW)
+        sock = self._transport.get_extra_info("socket")
+        # Linux alone has it, and a unix socket has not.
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if sock is not None and option is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, SHALLOW_UNSENT)
 
     async def send_eof(self) -> None:
         self.end_sending()

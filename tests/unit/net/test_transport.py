@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from underpass.errors import StreamClosed, StreamReset, StreamTimeout
-from underpass.net.transport import READ_BUFFER, TransportStream
+from underpass.net.transport import READ_BUFFER, SHALLOW_BUFFER, TransportStream
 
 MakePair = Callable[[], Awaitable[tuple[TransportStream, socket.socket]]]
 
@@ -194,3 +194,16 @@ async def test_a_sender_that_never_waits_learns_that_the_other_end_is_gone(
 
     with pytest.raises(StreamReset):
         await say_much()
+
+
+async def test_takes_little_that_is_not_on_its_way_while_it_is_kept_shallow(
+    make_pair: MakePair,
+) -> None:
+    stream, other = await make_pair()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024)
+    stream.keep_shallow()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            while True:
+                await stream.send(bytes(4096))
+    assert stream.transport.get_write_buffer_size() <= SHALLOW_BUFFER + 4096
