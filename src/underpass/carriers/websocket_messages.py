@@ -40,6 +40,7 @@ class Messages:
 
     def __init__(self, stream: Stream, *, is_client: bool) -> None:
         self.stream = stream
+        stream.keep_shallow()
         side = Side.CLIENT if is_client else Side.SERVER
         self._protocol = Protocol(side, state=OPEN, max_size=MAX_MESSAGE_BYTES)
         self._parts: list[bytes] = []

@@ -140,6 +140,7 @@ class Visit:
         return keep
 
     async def _send_coming(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+        self.stream.keep_shallow()
         async for data in body:
             await self.tell(encode_chunk(data) if chunked else data)
         if chunked:
