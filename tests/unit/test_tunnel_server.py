@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.unit.frontends.http.dialogue import LOOPBACK, RawClient, origin
 from tests.unit.tunnel_client import KINDS, invite_to, tunnel_to
@@ -355,3 +356,38 @@ async def test_an_address_in_use_stops_the_start_and_leaves_nothing_behind(
         with pytest.raises(ConfigurationError, match="can't listen"):
             async with TunnelServer(options):
                 pass
+
+
+async def test_a_reload_takes_another_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def issue(name: str) -> None:
+        issued = authority.issue_cert(name)
+        issued.cert_chain_pems[0].write_to_path(certificate)
+        issued.private_key_pem.write_to_path(key)
+
+    def options() -> ServerOptions:
+        return ServerOptions(
+            listen=HERE,
+            state=tmp_path / "state",
+            tls_cert=certificate,
+            tls_key=key,
+            limits=ServerLimits(drain_timeout=0),
+        )
+
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    issue("old.example")
+    async with TunnelServer(options()) as server:
+        for name in ("old.example", "new.example"):
+            issue(name)
+            assert server.reload(options()) == []
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", server.addresses[0].port, ssl=context, server_hostname=name
+            )
+            writer.close()
+            await writer.wait_closed()
+        key.write_text("nonsense")
+        with pytest.raises(ConfigurationError, match="tls_key"):
+            server.reload(options())

@@ -167,6 +167,9 @@ class Sessions:
             await served.run(self._server)
             closed = await served.tunnel.closed()
             logger.info("a session of %s has ended: %s", served.visitor.name, closed.reason)
+        except Exception:
+            # The one broad catch of this task: a bug ends this session, and nobody else's.
+            logger.exception("a session of %s failed", served.visitor.name)
         finally:
             self._forget(served)
 

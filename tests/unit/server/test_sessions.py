@@ -15,7 +15,8 @@ from underpass.errors import DialError, Failure, StreamReset, UserError
 from underpass.observe import Counter
 from underpass.protocol.frames import CloseCode
 from underpass.server.enrolment import digest_of
-from underpass.server.sessions import UNUSED_SECONDS
+from underpass.server.serving import StreamServer
+from underpass.server.sessions import UNUSED_SECONDS, ServedSession
 from underpass.tunnel.tunnel import Tunnel
 
 
@@ -233,3 +234,18 @@ async def test_all_end_at_once_where_they_must(tmp_path: Path) -> None:
             it.sessions.abort_all()
             assert await code_of(tunnel) == CloseCode.SHUTDOWN
         await it.sessions.wait_empty()
+
+
+async def test_a_bug_ends_its_session_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(self: ServedSession, server: StreamServer) -> None:
+        raise ZeroDivisionError
+
+    async with town(tmp_path) as it, it.member("bob").tunnel() as tunnel:
+        monkeypatch.setattr(ServedSession, "run", broken)
+        await it.member("alice").enter()
+        await asyncio.sleep(0)
+        assert "a session of alice failed" in caplog.text
+        assert [one.visitor.name for one in it.sessions] == ["bob"]
+        assert not tunnel.is_closed
