@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import underpass
-from underpass.config import KINDS, SERVER_KINDS
+from underpass.config import CLIENT_KINDS, KINDS, SERVER_KINDS
 from underpass.errors import Failure
 from underpass.observe import GAUGES, Counter, Histogram
 from underpass.options import Limits, ProxyOptions
@@ -63,6 +63,11 @@ def test_the_servers_page_has_every_option_and_the_defaults_of_limits() -> None:
     }
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/server.md"), re.MULTILINE))
     assert {key for key in SERVER_KINDS if "." not in key} <= rows
+
+
+def test_the_clients_page_has_every_option() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \|", read("docs/client.md"), re.MULTILINE)
+    assert set(rows) == set(CLIENT_KINDS)
 
 
 def test_the_manual_has_every_metric() -> None:

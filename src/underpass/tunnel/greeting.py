@@ -27,7 +27,7 @@ class HandshakeRefused(UnderpassError):  # noqa: N818 - reads as what happened
     """The server knows us or our request, and says no: `status` and the reason are its own."""
 
     def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(f"the server lets us not in: {reason}")
+        super().__init__(f"the server does not let us in: {reason}")
         self.status = status
         self.reason = reason
 
