@@ -79,7 +79,7 @@ class GetCarrier(Carrier):
             while self._pacing.is_serial:
                 await self._send_all(feed)
                 await self._exchange(self._wait(), feed)
-            await self._parallel(feed)
+            await side_by_side(self._parallel(feed))
         finally:
             await self._calls.end(Methods(frozenset({"GET"})))
 

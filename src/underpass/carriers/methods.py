@@ -23,6 +23,10 @@ class Methods:
             raise ValueError("without GET and POST nothing can be carried")
         return cls(allowed)
 
+    def without(self, *methods: str) -> Methods:
+        """The same but for these."""
+        return Methods(self.allowed - frozenset(methods))
+
     @property
     def can_post(self) -> bool:
         """Whether anything can go up in a body."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import abc
 
-from underpass.carriers.base import Carrier, Feed
+from underpass.carriers.base import Carrier, CarrierError, Feed
 from underpass.carriers.calls import Calls, side_by_side
 from underpass.carriers.http_client import HttpClient, Request
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
 from underpass.carriers.pieces import new_token
 from underpass.carriers.up import Up
+
+# What a box says to a method that it does not let through.
+REFUSED_METHOD = frozenset({403, 405, 501})
 
 # The opening message and its answer: the server's work is small, the network's may be slow.
 OPEN_SECONDS = 15.0
@@ -29,6 +32,17 @@ class PostingCarrier(Carrier):
         self._up = Up(self._calls)
 
     async def open(self, message: bytes) -> bytes:
+        try:
+            return await self._begin(message)
+        except CarrierError as error:
+            fewer = self._methods.without("PUT", "DELETE")
+            if error.status not in REFUSED_METHOD or fewer == self._methods:
+                raise
+            # Where PUT is refused, DELETE will be.
+            self._methods = fewer
+        return await self._begin(message)
+
+    async def _begin(self, message: bytes) -> bytes:
         method, path = self._methods.begin(self._calls.token)
         request = Request(method, path, message, seconds=OPEN_SECONDS, is_repeatable=False)
         return (await self._calls.once(request)).body

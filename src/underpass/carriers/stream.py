@@ -6,6 +6,7 @@ import asyncio
 from typing import ClassVar
 
 from underpass.carriers.base import CarrierError, Feed
+from underpass.carriers.calls import SerialPath, side_by_side
 from underpass.carriers.http_client import Request, StreamedAnswer, status_error
 from underpass.carriers.posting import PostingCarrier
 from underpass.errors import RemoteProtocolError, StreamError
@@ -28,9 +29,38 @@ class StreamCarrier(PostingCarrier):
 
     name: ClassVar[str] = "stream"
 
+    async def open(self, message: bytes) -> bytes:
+        if self._pacing.is_serial:
+            raise SerialPath("the path lets one request at a time through")
+        return await super().open(message)
+
+    async def _carry(self, feed: Feed) -> None:
+        try:
+            await side_by_side(self._up.run(feed), self._down(feed), self._stuck())
+        except SerialPath:
+            self._pacing.turn_serial()
+            raise
+
+    async def _stuck(self) -> None:
+        """Raise `SerialPath` where POSTs wait as long as the response down lasts.
+
+        On a path that has let one by, they are only slow.
+        """
+        while True:
+            try:
+                await self._calls.stuck()
+            except SerialPath:
+                if not self._pacing.is_parallel:
+                    raise
+
     async def _down(self, feed: Feed) -> None:
         path = f"{self._calls.token}/down"
         request = Request("GET", path, fields=_FIELDS, seconds=HEAD_SECONDS)
+        with self._calls.waits():
+            await self._stream(request, feed)
+        raise CarrierError("the response down has ended")
+
+    async def _stream(self, request: Request, feed: Feed) -> None:
         now = asyncio.get_running_loop().time
         async with self._calls.client.streaming(request) as answer:
             head = answer.head
@@ -44,7 +74,6 @@ class StreamCarrier(PostingCarrier):
             except (StreamError, RemoteProtocolError) as error:
                 self._pacing.was_cut(now() - came_at)
                 raise CarrierError(f"the response down was cut: {error}") from error
-        raise CarrierError("the response down has ended")
 
     async def _receive(self, answer: StreamedAnswer) -> bytes:
         try:

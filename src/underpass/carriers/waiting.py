@@ -38,7 +38,7 @@ def account(flow: Flow, answer: Answer, seconds: float) -> None:
 
 def learn(pacing: Pacing, error: CarrierError, seconds: float, feed: Feed) -> None:
     """Learn from a waiting request that failed after so many seconds."""
-    if pacing.was_cut(seconds):
-        feed.lower_keepalive(pacing.hold)
+    if pacing.was_cut(seconds) and pacing.idle_limit is not None:
+        feed.lower_keepalive(pacing.idle_limit)
     else:
         pacing.down.objected(error.status, pacing.down.size)
