@@ -66,6 +66,8 @@ class ServedPieces:
         self._is_streamed = False
         self._here = 0
         self._waiting: set[TimeLimit] = set()
+        # Those whose turn it is, by number: more than one where a request has come again.
+        self._turns: dict[TimeLimit, int] = {}
         self._seen_at = 0.0
         self._ended: asyncio.Future[CarrierError] = asyncio.get_running_loop().create_future()
 
@@ -142,7 +144,16 @@ class ServedPieces:
             elif records := feed.take(size):
                 self._keep(number, records)
             else:
+                await self._output(number, feed)
+
+    async def _output(self, number: int, feed: Feed) -> None:
+        """Wait for something to come down, or until another has the answer with this number."""
+        with contextlib.suppress(TimeoutError), TimeLimit(None) as limit:
+            self._turns[limit] = number
+            try:
                 await feed.output()
+            finally:
+                del self._turns[limit]
 
     def _keep(self, number: int, records: list[bytes]) -> None:
         if number in self._answers:
@@ -156,6 +167,9 @@ class ServedPieces:
                 break
             if old != number:
                 self._kept_bytes -= sum(map(len, self._answers.pop(old)))
+        for limit, waits in self._turns.items():
+            if waits == number:
+                limit.expire()
         advanced, self._advanced = self._advanced, asyncio.Event()
         advanced.set()
 

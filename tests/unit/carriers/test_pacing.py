@@ -118,9 +118,13 @@ def test_a_serial_path_gets_larger_pieces_and_no_more_of_them() -> None:
 def test_what_was_cut_while_it_stood_idle_teaches_a_limit() -> None:
     pacing = Pacing()
     pacing.is_parallel = True
-    assert pacing.idle_limit is None
     assert not pacing.was_cut(1.0)
     assert pacing.idle_limit is None
+
+
+def test_the_limit_is_a_little_below_and_never_too_short() -> None:
+    pacing = Pacing()
+    pacing.is_parallel = True
     assert pacing.was_cut(10.0)
     assert pacing.hold == pacing.idle_limit == 8.0
     assert pacing.was_cut(4.5)
