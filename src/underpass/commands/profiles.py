@@ -53,17 +53,15 @@ def add_flags(
 
 def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> ClientSetup:
     """Read options and profile. Raises `ConfigurationError`."""
-    from underpass.client.profile import ClientSetup  # noqa: PLC0415
+    from underpass.client.profile import ClientSetup, load  # noqa: PLC0415
     from underpass.config import load_client_options  # noqa: PLC0415
 
     path = profile_path(arguments)
+    # The profile first: one that others can read is refused before anything of it is used.
+    kept = load(path) if path is not None else None
     configs = [one for one in (arguments.config, path) if one is not None]
     options = load_client_options(configs, os.environ, flags)
-    if path is None:
-        return ClientSetup(_invited(arguments.invite_file, options.state), options)
-    from underpass.client.profile import load  # noqa: PLC0415
-
-    return ClientSetup(load(path), options)
+    return ClientSetup(kept or _invited(arguments.invite_file, options.state), options)
 
 
 def profile_path(arguments: argparse.Namespace) -> Path | None:

@@ -1,0 +1,70 @@
+"""Which server a command of the client goes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.commands.profiling import INVITE, Ran, keep, ran
+from underpass import cli
+
+__all__ = ["ran"]
+
+
+def test_a_profile_is_found_by_its_name(ran: Ran) -> None:
+    keep("home")
+    path = keep("work")
+    assert cli.main(["client", "work"]) == 0
+    assert ran.setups[0].profile.path == path
+
+
+def test_without_a_profile_it_is_said_how_to_get_one(
+    ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["client"]) == 2
+    assert "run `underpass join NAME`" in capsys.readouterr().err
+    assert cli.main(["client", "absent"]) == 2
+    assert "there is no such profile" in capsys.readouterr().err
+
+
+def test_an_invite_comes_from_a_file_or_the_environment(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "invite.txt"
+    file.write_text(INVITE.format() + "\n")
+    assert cli.main(["client", "--invite-file", str(file)]) == 0
+    monkeypatch.setenv("UNDERPASS_INVITE", INVITE.format())
+    assert cli.main(["client"]) == 0
+    first, second = ran.setups
+    # The same client both times.
+    assert first.profile == second.profile
+    assert first.profile.path.is_relative_to(tmp_path / "state" / "underpass" / "invites")
+
+
+def test_a_named_profile_is_stronger_than_an_invite_in_the_environment(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keep("work")
+    monkeypatch.setenv("UNDERPASS_INVITE", INVITE.format())
+    assert cli.main(["client", "work"]) == 0
+    assert ran.setups[0].profile.path == path
+
+
+def test_a_profile_and_an_invite_file_are_one_too_many(
+    ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep("work")
+    assert cli.main(["client", "work", "--invite-file", "x"]) == 2
+    assert "a profile is named already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello", b"underpass:AAAA", b"\xff" * 10])
+def test_what_is_no_invite_is_refused_with_2(
+    ran: Ran, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    file = tmp_path / "invite.txt"
+    if content is not None:
+        file.write_bytes(content)
+    assert cli.main(["client", "--invite-file", str(file)]) == 2
+    assert "invite" in capsys.readouterr().err
