@@ -85,8 +85,8 @@ class Session:
         self._carriers = SessionCarriers(terms.keepalive)
         self._by_number = self._carriers.by_number
         self._times = SessionTimes(now)
-        # The number that was next when the last stream had ended, once this end is to close.
-        self._drained_at: int | None = None
+        # All below is to arrive: before CLOSE what was sent till the last stream ended, then CLOSE.
+        self._until = 0
         # The one record that is still sent once the session is closed.
         self._farewell: bytes | None = None
 
@@ -161,8 +161,7 @@ class Session:
         self._sent.acknowledge(Ack(0, attach.next_seq, ()), now)
         self._add_carrier(attach.number, now)
         self._times.proved()
-        where = (attach.number, self._received.next_seq, attach.nonce)
-        return make_attached(self._attach_key, *where)
+        return make_attached(self._attach_key, attach.number, self._received.next_seq, attach.nonce)
 
     def _add_carrier(self, number: int, now: float) -> SessionCarrier:
         if self.state is SessionState.CLOSED:
@@ -292,9 +291,9 @@ class Session:
         sample = self._sent.acknowledge(ack, now)
         if sample is not None:
             self.streams.delay += (sample - self.streams.delay) / 8
-        # A CLOSE that no carrier has had room for yet is not acknowledged by an older ACK.
+        # An older ACK is none of a CLOSE that had no room yet; what is sent after it gets none.
         is_out = not self.streams.outgoing.control
-        if self.state is SessionState.CLOSING and is_out and self._sent.is_empty:
+        if self.state is SessionState.CLOSING and is_out and self._sent.has_arrived(self._until):
             self._end(CloseCode.DONE, "closed by this end", None)
 
     # --- bytes to send
@@ -374,14 +373,15 @@ class Session:
     def _close_if_drained(self, now: float) -> None:
         if len(self.streams) or self.streams.outgoing.has_control:
             return
-        if self._drained_at is None:
-            self._drained_at = self._sent.next_seq
+        if not self._until:
+            self._until = self._sent.next_seq
         # What keepalive sends meanwhile must not put it off, over a long way for ever.
-        if not self._sent.has_arrived(self._drained_at):
+        if not self._sent.has_arrived(self._until):
             return
         self._happened(SessionInput.DRAINED)
         self._times.deadline = now + CLOSING_SECONDS
         self.woke(now)  # A carrier that is dead unnoticed must not keep CLOSE.
+        self._until = self._sent.next_seq + 1
         self.streams.outgoing.control.append(encode_close(CloseCode.DONE, ""))
 
     def abort(self, code: CloseCode, reason: str) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.protocol.session_pair import Dialogue, Pair, read_all
+from tests.unit.protocol.session_pair import ROOM, Dialogue, Pair, read_all
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.attach import make_attach, parse_attach
-from underpass.protocol.frame_codec import encode_close, encode_goaway, encode_open, encode_ping
+from underpass.protocol.frame_codec import (
+    encode_ack,
+    encode_close,
+    encode_goaway,
+    encode_open,
+    encode_ping,
+)
 from underpass.protocol.frames import Ack, Close, CloseCode, GoAway, Refused
 from underpass.protocol.session import CLOSING_SECONDS, Session
 from underpass.protocol.session_events import (
@@ -109,6 +115,39 @@ def test_an_ack_that_nobody_acknowledges_does_not_hold_up_the_end() -> None:
     assert read_all(pair.client, stream, pair.now) == b""
     pair.wait(0.1)
     assert closed(pair.client) == closed(pair.server) == CloseCode.DONE
+
+
+def test_close_does_not_overtake_the_last_words() -> None:
+    pair = Pair()
+    stream, other = pair.open(), pair.attach()
+    pair.server.streams.finish(stream)
+    pair.pump()
+    assert read_all(pair.client, stream) == b""
+    pair.client.streams.send(stream, b"last words")
+    pair.client.streams.finish(stream)
+    (late,) = pair.client.data_to_send(0, ROOM, pair.now)
+    pair.client.close()
+    for _ in range(3):
+        pair.carry(pair.client, other)
+        assert pair.client.state is SessionState.DRAINING
+    pair.server.receive_data(0, late, pair.now)
+    assert read_all(pair.server, stream) == b"last words"
+    pair.wait(1)
+    assert closed(pair.client) == closed(pair.server) == CloseCode.DONE
+
+
+def test_an_older_ack_does_not_answer_a_close_that_had_no_room_yet() -> None:
+    dialogue = Dialogue(is_client=True)
+    dialogue.session.close()
+    assert dialogue.heard() == [GoAway(0, 0, "")]
+    dialogue.say(encode_ack(Ack(0, 1, ())))
+    assert dialogue.session.data_to_send(0, 64, dialogue.now) == []
+    assert dialogue.session.state is SessionState.CLOSING
+    dialogue.say(encode_ack(Ack(0, 1, ())))
+    assert dialogue.session.state is SessionState.CLOSING
+    assert Close(0, "") in dialogue.heard()
+    last = dialogue.say(encode_ack(Ack(0, 2, ())))
+    assert last == [SessionClosed(CloseCode.DONE, "closed by this end")]
 
 
 def test_both_ends_may_close_at_once() -> None:
