@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.vectors.make import NONCE, SESSION_ID, opened
 from underpass.errors import LocalProtocolError, RemoteProtocolError
+from underpass.protocol import attach
 from underpass.protocol.attach import (
     Attach,
     Attached,
@@ -171,3 +172,20 @@ def test_bytes_raise_nothing_else_and_prove_nothing(data: bytes) -> None:
         assert not verify_attached(KEY, parse_attached(data), NONCE)
     with contextlib.suppress(RemoteProtocolError):
         parse_unknown(data)
+
+
+def test_proofs_are_compared_in_the_same_time_whatever_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def noted(mine: bytes, other: bytes) -> bool:
+        compared.append((mine, other))
+        return False
+
+    monkeypatch.setattr(attach, "bytes_eq", noted)
+    asked = parse_attach(opened(make_attach(KEY, SESSION_ID, 1, NONCE, 2)).body)
+    answer = parse_attached(opened(make_attached(KEY, 1, 2, NONCE)).body)
+    assert not verify_attach(KEY, asked)
+    assert not verify_attached(KEY, answer, NONCE)
+    assert compared == [(asked.mac, asked.mac), (answer.mac, answer.mac)]

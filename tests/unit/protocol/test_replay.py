@@ -113,6 +113,10 @@ def test_no_round_trip_is_told_by_what_is_old_or_was_sent_again() -> None:
     log.carrier_died(0)
     again(log)
     assert log.acknowledge(ack(3), NOW + 3) is None
+    log = sent(1)
+    log.carrier_died(0)
+    assert again(log) == [record(0)]
+    assert log.acknowledge(ack(1), NOW + 3) is None
 
 
 def test_what_was_on_a_dead_carrier_is_due_again_lowest_first() -> None:
@@ -229,9 +233,11 @@ def test_a_carrier_that_is_gone_leaves_nothing_behind() -> None:
     tracemalloc.start()
     try:
         for carrier in range(1, 2000):
-            log.add(record(carrier), True, carrier, NOW)
+            log.add(record(2 * carrier - 1), True, carrier, NOW)
+            log.acknowledge(ack(2 * carrier), NOW)
+            log.add(record(2 * carrier), True, carrier, NOW)
             log.carrier_died(carrier)
-            log.acknowledge(ack(carrier + 1), NOW)
+            log.acknowledge(ack(2 * carrier + 1), NOW)
             assert again(log) == []
         assert tracemalloc.get_traced_memory()[0] < 8 * 1024
     finally:
