@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from underpass.carriers.base import CarrierError
 from underpass.carriers.server_url import ServerUrl
@@ -35,6 +35,10 @@ MAX_REPEATS = 4
 
 # A kept stream that fails within this may have been dead already; later, the request failed.
 KEPT_DEAD_SECONDS = 2.0
+
+# A body that is sent without looking whether an answer comes meanwhile. Behind a longer one a
+# refusal may already wait: squid answers 407, says keep-alive, and reads no more of it.
+SHORT_BODY_BYTES = 16 * 1024
 
 SWITCHING_PROTOCOLS = 101
 
@@ -72,10 +76,14 @@ class Answer:
 
 @dataclass(slots=True)
 class _Way:
-    """One stream to the server or a proxy, and the route that opened it, with its login."""
+    """One stream to the server or a proxy, and the route that opened it, with its login.
+
+    `is_cut`: a request on it was not sent to its end, so nothing can follow.
+    """
 
     route: Route
     messages: MessageStream[ResponseReader]
+    is_cut: bool = False
 
 
 class HttpClient:
@@ -156,13 +164,18 @@ class HttpClient:
 
     async def _ask(self, way: _Way, request: Request) -> tuple[_Way, ResponseHead]:
         """Send and wait for the final head; anew while a proxy asks for a login."""
+        is_long = len(request.body) > SHORT_BODY_BYTES
         for _ in range(MAX_REPEATS):
+            # A long body would be sent for nothing: a request to no page at all goes in its place.
+            rehearses = is_long and way.route.must_rehearse
+            sent = replace(request, path="", body=b"") if rehearses else request
             try:
-                head = await self._head(way, request)
-                if not await way.route.must_repeat(head):
+                head = await self._head(way, sent)
+                if not (await way.route.must_repeat(head) or rehearses):
                     return way, head
                 # A login that is bound to its stream goes on over it.
-                if not (wants_keep_alive(head) and await self._has_finished(way)):
+                goes_on = wants_keep_alive(head) and (rehearses or not is_long)
+                if not (goes_on and await self._has_finished(way)):
                     way.messages.stream.abort()
                     way = await self._reopen(way)
             except BaseException:
@@ -180,11 +193,31 @@ class HttpClient:
         head = RequestHead(method, target.origin_form, HTTP_11, Fields(pairs))
         messages = way.messages
         messages.reader.expect(method)
-        await messages.stream.send(
-            serialise_request(way.route.addressed(head, target)) + request.body
-        )
+        data = serialise_request(way.route.addressed(head, target)) + request.body
+        if len(request.body) <= SHORT_BODY_BYTES:
+            await messages.stream.send(data)
+            return await self._final_head(way)
+        return await self._head_meanwhile(way, data)
+
+    async def _head_meanwhile(self, way: _Way, data: bytes) -> ResponseHead:
+        """Send `data`, and stop when an answer comes before its end."""
+        answer: ResponseHead | Exception
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(_send_all(way.messages.stream, data), name="body")
+            try:
+                answer = await self._final_head(way)
+            except (StreamError, RemoteProtocolError) as error:
+                # A task group would wrap it.
+                answer = error
+            way.is_cut = not sending.done()
+            sending.cancel()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _final_head(self, way: _Way) -> ResponseHead:
         while True:
-            event = await messages.next_event()
+            event = await way.messages.next_event()
             if not isinstance(event, ResponseHead):
                 raise RemoteProtocolError("ended without an answer")
             if event.status >= 200 or event.status == SWITCHING_PROTOCOLS:
@@ -233,11 +266,17 @@ class HttpClient:
     def _keep(self, way: _Way, head: ResponseHead) -> None:
         messages = way.messages
         ends = messages.reader.framing.kind is BodyKind.UNTIL_CLOSE or not wants_keep_alive(head)
-        if ends or len(self._kept) >= MAX_KEPT or not messages.stream.is_quiet:
+        if ends or way.is_cut or len(self._kept) >= MAX_KEPT or not messages.stream.is_quiet:
             messages.stream.close_soon()
             return
         messages.reader.start_next()
         self._kept.append(way)
+
+
+async def _send_all(stream: Stream, data: bytes) -> None:
+    # Who receives from the stream hears why it ended, and perhaps an answer before.
+    with contextlib.suppress(StreamError):
+        await stream.send(data)
 
 
 class StreamedAnswer:

@@ -158,6 +158,10 @@ class World:
         self.carried.append(self.tasks.create_task(carry, name=carrier.name))
         return self.carried[-1]
 
+    def unsettled(self) -> int:
+        """How many visitors have not proved to be clients."""
+        return len(self.gate._unsettled)
+
     def cut(self) -> None:
         """Reset every TCP stream of the client."""
         for stream in self.streams:
