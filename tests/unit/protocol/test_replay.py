@@ -81,6 +81,7 @@ def test_an_acknowledgement_that_was_overtaken_changes_nothing() -> None:
     for late in (ack(0), ack(3, (5, 6)), ack(3, (5, 6), (8, 9)), ack(9), ack(2, (4, 9), (15, 15))):
         assert log.acknowledge(late, NOW) is None
         assert len(log) == left
+        assert log.has_arrived(10)
     log.acknowledge(ack(2, (8, 12)), NOW)
     log.carrier_died(0)
     assert again(log) == [record(n) for n in (13, 14, 16, 17, 18, 19)]
