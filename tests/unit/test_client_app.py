@@ -1,0 +1,193 @@
+"""One client process: what it says, how it is told to end, and how it reads everything again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.frontends.http.dialogue import RawClient, origin
+from tests.unit.test_tunnel_server import House, echo, house
+from tests.unit.tunnel_client import invite_to
+from underpass.client import profile
+from underpass.client.control import ask, socket_path
+from underpass.client.profile import ClientSetup
+from underpass.client_app import ClientProcess, listeners_of, tell_in_words
+from underpass.client_options import ClientOptions, Forward, Through
+from underpass.errors import ConfigurationError
+from underpass.log_writer import LogWriter
+from underpass.logs import logging_to
+from underpass.observe import Counter, Counters, Observer
+from underpass.tunnel.greeting import HandshakeRefused
+from underpass.tunnel.keeper import TunnelDown, TunnelUp
+
+SECONDS = 15.0
+
+
+@dataclass
+class Running:
+    """A client process in this one; its outcome is an exit code or why it ended."""
+
+    process: ClientProcess
+    outcome: asyncio.Task[int | HandshakeRefused]
+    port: int
+    capsys: pytest.CaptureFixture[str]
+    output: str = ""
+
+    async def says(self, text: str) -> str:
+        """Wait until it has said `text` on standard output; all that it has said."""
+        async with asyncio.timeout(SECONDS):
+            while text not in self.output:
+                await asyncio.sleep(0.005)
+                self.output += self.capsys.readouterr().out
+        return self.output
+
+
+async def _outcome(process: ClientProcess) -> int | HandshakeRefused:
+    try:
+        return await process.run()
+    except HandshakeRefused as refused:
+        return refused
+
+
+@contextlib.asynccontextmanager
+async def running(
+    tmp_path: Path, server: House, capsys: pytest.CaptureFixture[str], log: LogWriter, port: int
+) -> AsyncIterator[Running]:
+    """A client of `server` with a forward to `port`."""
+    path = tmp_path / "work.toml"
+    if not path.exists():
+        profile.join(invite_to(tmp_path / "server", server.url), path)
+    forward = Forward.parse(f"0:127.0.0.1:{port}")
+    options = ClientOptions(forward=(forward,), via=Through(), state=tmp_path / "client")
+    setup = ClientSetup(profile.load(path), options)
+
+    def load() -> ClientSetup:
+        return replace(setup, profile=profile.load(path))
+
+    process = ClientProcess(load, setup, log, Observer())
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        one = Running(process, tasks.create_task(_outcome(process)), 0, capsys)
+        try:
+            said = await one.says(f" -> 127.0.0.1:{port}\n")
+            one.port = int(said.split(" -> ")[0].rpartition(":")[2])
+            yield one
+        finally:
+            process.stopping.set()
+            process.ending.set()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[LogWriter]:
+    with logging_to("text", tmp_path / "log", Counters()) as writer:
+        yield writer
+
+
+async def test_it_says_where_it_listens_and_over_what_it_is_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log: LogWriter
+) -> None:
+    async with (
+        house(tmp_path / "server") as server,
+        origin(echo) as there,
+        running(tmp_path, server, capsys, log, there.port) as one,
+    ):
+        said = await one.says(" ms\n")
+        assert said.startswith("listening forward://127.0.0.1:")
+        assert "tunnel up: websocket, direct, " in said
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", one.port))
+        await client.say(b"ping")
+        assert await client.exactly(4) == b"ping"
+        path = socket_path(tmp_path / "work.toml", tmp_path / "client")
+        status = await asyncio.to_thread(ask, path)
+        assert status["up"] is True
+        assert (status["streams"], status["clients"]) == (1, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)
+        assert not one.outcome.done()
+        # What is under way may end.
+        await client.close()
+        assert await one.outcome == 0
+
+
+async def test_a_second_signal_ends_what_is_under_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log: LogWriter
+) -> None:
+    async with (
+        house(tmp_path / "server") as server,
+        origin(echo) as there,
+        running(tmp_path, server, capsys, log, there.port) as one,
+    ):
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", one.port))
+        await client.say(b"ping")
+        assert await client.exactly(4) == b"ping"
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.02)
+        assert await one.outcome == 130
+        await client.close()
+
+
+async def test_the_servers_no_ends_it_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log: LogWriter
+) -> None:
+    async with house(tmp_path / "server") as server:
+        async with running(tmp_path, server, capsys, log, 9) as one:
+            await one.says("tunnel up")
+            server.store.remove("alice")
+            outcome = await one.outcome
+        assert isinstance(outcome, HandshakeRefused)
+        assert "not known here" in outcome.reason
+
+
+async def test_everything_is_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log: LogWriter
+) -> None:
+    async with (
+        house(tmp_path / "server") as server,
+        running(tmp_path, server, capsys, log, 9) as one,
+    ):
+        await one.says("tunnel up")
+        counters = one.process.observer.counters
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not counters.value(Counter.RELOADS):
+            await asyncio.sleep(0.005)
+        (tmp_path / "work.toml").write_text("nonsense")
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not counters.value(Counter.RELOAD_FAILURES):
+            await asyncio.sleep(0.005)
+        assert not one.outcome.done()
+
+
+def test_the_same_reasons_are_told_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    process = ClientProcess.__new__(ClientProcess)
+    process._last_reasons, process.up_since = (), None
+    for reasons in (("a: no", "b: no"), ("b: no", "a: no"), ("a: still no", "b: no")):
+        process._tell(TunnelDown(reasons))
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "no tunnel, trying again: a: no; b: no",
+        "no tunnel, trying again: a: still no; b: no",
+    ]
+
+
+def test_an_up_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_in_words(TunnelUp("poll, direct", 0.0384))
+    assert capsys.readouterr().out == "tunnel up: poll, direct, 38 ms\n"
+
+
+def test_a_login_comes_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "login"
+    file.write_text("alice:secret\n")
+    file.chmod(0o600)
+    login = listeners_of(ClientOptions(login_file=file)).login
+    assert login is not None
+    assert (login.user, login.password) == ("alice", "secret")
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="every user of this machine can read"):
+        listeners_of(ClientOptions(login_file=file))
