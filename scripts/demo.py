@@ -15,11 +15,8 @@ import os
 import random
 import re
 import shlex
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from scripts.demo_network import HostileProxy, find, free_port, hostile_proxy, wait_for_port
-from scripts.demo_parts import NOT_INSTALLED, START_SECONDS, DemoError, end, environment, say
+from scripts.demo_parts import START_SECONDS, DemoError, end, environment, play, say
 
 FILE_BYTES = 50_000_000
 # The file is served this fast, so that squid can be killed in the middle of it.
@@ -325,7 +322,7 @@ def show_ssh(stage: Stage, port: int) -> None:
         "echo Hello from a shell on the other side",
         folder=stage.folder,
     )
-    say(f"{said}\n")
+    say(said)
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -367,38 +364,10 @@ def run(folder: Path) -> None:
         show_file(stage)
         show_git(stage)
         if find("sshd") is None or find("ssh") is None:
-            print("6. ssh is not installed here (with its server), so that step is left out.\n")
+            print("6. ssh is not installed here (with its server), so that step is left out.")
             return
         show_ssh(stage, stack.enter_context(ssh_server(folder / "ssh")))
 
 
-def main() -> int:
-    """Run the demo; the exit code."""
-    started = time.monotonic()
-    # What is under way is ended in order on SIGTERM as on Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for name in ("curl", "git"):
-        if shutil.which(name) is None:
-            print(NOT_INSTALLED.format(name=name), file=sys.stderr)
-            return 1
-    print(
-        "underpass demo: out of a network that forbids CONNECT, all on this machine.\n", flush=True
-    )
-    try:
-        with tempfile.TemporaryDirectory(prefix="underpass-demo-") as folder:
-            run(Path(folder))
-    except DemoError as error:
-        print(f"\nThe demo failed: {error}", file=sys.stderr)
-        return 1
-    except subprocess.TimeoutExpired as error:
-        program = Path(str(error.cmd[0])).name
-        print(f"\nThe demo failed: {program} took over {error.timeout:g} s", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(f"All as it should be, in {time.monotonic() - started:.1f} s.")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play("out of a network that forbids CONNECT.", ("curl", "git"), run))

@@ -8,12 +8,15 @@ import random
 import re
 import select
 import shlex
+import shutil
+import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -250,3 +253,32 @@ def expect(answer: Answer, status: int) -> Answer:
 def say(text: str) -> None:
     """Print lines of the account, indented below their step."""
     print("\n".join(f"   {line}".rstrip() for line in text.splitlines()), flush=True)
+
+
+def play(title: str, programs: Sequence[str], run: Callable[[Path], None]) -> int:
+    """Run a demo in a folder that is gone afterwards; the exit code.
+
+    `programs` are needed; `run` raises `DemoError` where something is not as it should be.
+    """
+    started = time.monotonic()
+    # What is under way is ended in order on SIGTERM as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in programs:
+        if shutil.which(name) is None:
+            print(NOT_INSTALLED.format(name=name), file=sys.stderr)
+            return 1
+    print(f"underpass demo: {title}\n", flush=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="underpass-demo-") as folder:
+            run(Path(folder))
+    except DemoError as error:
+        print(f"\nThe demo failed: {error}", file=sys.stderr)
+        return 1
+    except subprocess.TimeoutExpired as error:
+        program = Path(str(error.cmd[0])).name
+        print(f"\nThe demo failed: {program} took over {error.timeout:g} s", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"\nAll as it should be, in {time.monotonic() - started:.1f} s.")
+    return 0

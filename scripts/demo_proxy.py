@@ -10,18 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.demo_parts import (
     GREETING,
-    NOT_INSTALLED,
     START_SECONDS,
     Curl,
     DemoError,
@@ -31,6 +26,7 @@ from scripts.demo_parts import (
     certificates,
     environment,
     expect,
+    play,
     say,
     serving,
     underpass,
@@ -108,7 +104,7 @@ def show_logs(logs: Sequence[Path]) -> None:
         say(log.read_text(errors="replace"))
 
 
-def run(curl_path: str, folder: Path) -> None:
+def run(folder: Path) -> None:
     """The whole demo, with its files below `folder`. Raises `DemoError`."""
     context, ca_file = certificates(folder)
     password = secrets.token_urlsafe(12)
@@ -122,7 +118,7 @@ def run(curl_path: str, folder: Path) -> None:
         first = stack.enter_context(proxy(logs[0], *rules))
         users = ("--auth", "basic", "--state", str(state))
         second = stack.enter_context(proxy(logs[1], *rules, *users))
-        curl = Curl(curl_path, ca_file, folder)
+        curl = Curl("curl", ca_file, folder)
         show_get(curl, first, plain)
         show_connect(curl, first, secure)
         show_refusal(curl, first)
@@ -131,31 +127,6 @@ def run(curl_path: str, folder: Path) -> None:
     show_logs(logs)
 
 
-def main() -> int:
-    """Run the demo; the exit code."""
-    started = time.monotonic()
-    # What is under way is ended in order on SIGTERM as on Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    curl_path = shutil.which("curl")
-    if curl_path is None:
-        print(NOT_INSTALLED.format(name="curl"), file=sys.stderr)
-        return 1
-    print("underpass demo: curl, a proxy and two servers, all on this machine.\n", flush=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix="underpass-demo-") as folder:
-            run(curl_path, Path(folder))
-    except DemoError as error:
-        print(f"\nThe demo failed: {error}", file=sys.stderr)
-        return 1
-    except subprocess.TimeoutExpired as error:
-        program = Path(str(error.cmd[0])).name
-        print(f"\nThe demo failed: {program} took over {error.timeout:g} s", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(f"\nAll as it should be, in {time.monotonic() - started:.1f} s.")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    title = "curl, a proxy and two servers, all on this machine."
+    sys.exit(play(title, ("curl",), run))
