@@ -1,0 +1,65 @@
+"""How `poll` and `stream` begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.unit.carriers.script import NOTHING, ScriptedFeed, answering, ok, refused
+from underpass.carriers.base import CarrierError, Feed
+from underpass.carriers.methods import Methods
+from underpass.carriers.pacing import Pacing
+from underpass.carriers.posting import PostingCarrier
+
+
+class NothingDown(PostingCarrier):
+    """One whose way down ends at once."""
+
+    name = "nothing"
+
+    async def _down(self, feed: Feed) -> None:
+        raise CarrierError("nothing comes down")
+
+
+@pytest.mark.parametrize(
+    ("methods", "begins", "ends"),
+    [("GET,POST,PUT,DELETE", "PUT /T", "DELETE /T"), ("POST", "POST /T/open", "POST /T/end")],
+)
+async def test_begins_and_ends_with_what_is_let_through(
+    methods: str, begins: str, ends: str
+) -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line)
+        return ok(b"welcome") if body == b"hello" else NOTHING
+
+    async with answering(answer) as (client, _):
+        carrier = NothingDown(client, Methods.parse(methods), Pacing())
+        assert await carrier.open(b"hello") == b"welcome"
+        with pytest.raises(CarrierError, match="nothing comes down"):
+            await carrier.run(ScriptedFeed())
+    token = lines[0].split("/")[1]
+    assert [line.replace(token, "T") for line in lines] == [begins, ends]
+
+
+async def test_an_answer_that_is_no_servers_is_an_error() -> None:
+    async def answer(line: str, body: bytes) -> bytes:
+        return refused(405)
+
+    async with answering(answer) as (client, _):
+        carrier = NothingDown(client, Methods(), Pacing())
+        with pytest.raises(CarrierError) as caught:
+            await carrier.open(b"hello")
+        assert caught.value.status == 405
+        carrier.abort()
+
+
+async def test_a_limit_that_was_learned_holds_from_the_beginning() -> None:
+    pacing, feed = Pacing(), ScriptedFeed()
+    pacing.was_cut(10.0)
+    async with answering(lambda line, body: asyncio.sleep(0, NOTHING)) as (client, _):
+        with pytest.raises(CarrierError):
+            await NothingDown(client, Methods(), pacing).run(feed)
+    assert feed.keepalive == [8.0]
