@@ -112,6 +112,19 @@ async def test_squid_that_wants_ntlm_is_logged_in_to_stream_by_stream(
     assert let_in == 2 * EACH * STREAMS
 
 
+async def test_a_stream_may_begin_with_a_long_body(
+    program: Callable[[str], Path], squid_folder: Path, plain: HttpOrigin
+) -> None:
+    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    with squid(program, squid_folder, access) as port:
+        way = ways_to(plain, (proxy(port),)).for_requests[0]
+        for size in (10_000, 100_000, 1_000_000):
+            client = HttpClient(ServerUrl.parse(plain.url), way.make)
+            sent = await client.exchange(Request("POST", "upload", b"x" * size))
+            assert b'"length": %d' % size in sent.body
+            client.close()
+
+
 async def test_squid_is_asked_three_times_with_a_wrong_password(
     program: Callable[[str], Path], squid_folder: Path, access: str, plain: HttpOrigin
 ) -> None:

@@ -21,6 +21,12 @@ class Route(Protocol):
     def may_repeat(self) -> bool:
         """Whether `must_repeat` can ever be True, so that a body has to be kept for it."""
 
+    @property
+    def must_rehearse(self) -> bool:
+        """Whether the next request on this stream is for certain to be refused, as what `addressed`
+        adds to it is the first leg of a login: a long body is not worth sending with it.
+        """
+
     async def open(self) -> Stream:
         """Open a stream that the request can be sent on. Raises `DialError`."""
 
@@ -39,6 +45,7 @@ class StreamRoute(Route):
     """Over a stream to the origin itself, which `dial` opens."""
 
     may_repeat = False
+    must_rehearse = False
 
     def __init__(self, dial: Dial, address: Address) -> None:
         self._dial = dial

@@ -48,6 +48,7 @@ class BoundLogin:
         self.scheme = scheme
         self._context = context
         self._answer: bytes | None = None
+        self._legs = 0
 
     @classmethod
     async def begin(cls, scheme: str, login: Login | None, host: str) -> BoundLogin:
@@ -59,6 +60,12 @@ class BoundLogin:
         bound = cls(scheme, context)
         await bound._step(None)
         return bound
+
+    @property
+    def is_first_leg(self) -> bool:
+        """Whether `answer` is next the first of several legs: with a ticket there is but one."""
+        is_ntlm = self.scheme == "ntlm" or not has_tickets()
+        return is_ntlm and self._legs == 1 and self._answer is not None
 
     async def take(self, token: str) -> None:
         """Take the proxy's token, in base64. Raises `DialError` for one that does not fit."""
@@ -79,6 +86,7 @@ class BoundLogin:
     async def _step(self, token: bytes | None) -> None:
         answer = await _off_loop(self.scheme, lambda: self._context.step(token))
         self._answer = base64.b64encode(answer) if answer else None
+        self._legs += 1
 
 
 def _context(scheme: str, login: Login | None, host: str) -> spnego.ContextProxy:

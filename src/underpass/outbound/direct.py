@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure
@@ -41,11 +42,14 @@ class Direct:
         ip = address.ip
         return (ip,) if ip is not None else await self._resolver.resolve(address.host)
 
-    async def connect(self, candidates: Sequence[IPAddress], port: int) -> Stream:
+    def connect(self, candidates: Sequence[IPAddress], port: int) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of `candidates` that answers. Raises `DialError`."""
-        timeout = self._options.connect_timeout
         if len(candidates) == 1:
-            return await connect_tcp(candidates[0], port, timeout)
+            return connect_tcp(candidates[0], port, self._options.connect_timeout)
+        return self._race(candidates, port)
+
+    async def _race(self, candidates: Sequence[IPAddress], port: int) -> Stream:
+        timeout = self._options.connect_timeout
 
         async def attempt(ip: IPAddress) -> Stream:
             return await connect_tcp(ip, port, timeout)

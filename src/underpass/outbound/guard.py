@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Sequence
 
 from underpass.access import Decision, Policy, Principal
@@ -69,17 +69,16 @@ class Guard:
         Raises `Forbidden` where policy denies it, and `DialError` for all else.
         """
         literal = self._check(principal, address)
-        return await self._counted(self._open(principal, address, literal))
-
-    async def _open(
-        self, principal: Principal, address: Address, literal: list[IPAddress]
-    ) -> Stream:
         if isinstance(self._outbound, Upstream):
-            return await self._outbound.open(address)
-        permitted = literal or self._permitted(
-            principal, address, await self._outbound.resolve(address)
-        )
-        return await self._outbound.connect(permitted, address.port)
+            return await self._counted(self._outbound.open(address))
+        if literal:
+            return await self._counted(self._outbound.connect(literal, address.port))
+        return await self._counted(self._resolved(self._outbound, principal, address))
+
+    async def _resolved(self, direct: Direct, principal: Principal, address: Address) -> Stream:
+        """Open a stream to a name, over the addresses behind it that are permitted."""
+        candidates = await direct.resolve(address)
+        return await direct.connect(self._permitted(principal, address, candidates), address.port)
 
     def _check(self, principal: Principal, address: Address) -> list[IPAddress]:
         """Ask what can be told before a name is resolved. Raises `Forbidden`.
@@ -114,7 +113,7 @@ class Guard:
 
     async def _counted(self, dialling: Awaitable[Stream]) -> Stream:
         """Count and time one dial; one that policy forbids is none, it is refused."""
-        now = asyncio.get_running_loop().time
+        now = time.monotonic
         started = now()
         try:
             stream = await dialling

@@ -43,6 +43,11 @@ class LoginTries:
         """Whether a refusal could lead to another try."""
         return self._account is not None
 
+    @property
+    def must_rehearse(self) -> bool:
+        """Whether the next request carries a first leg, which no proxy takes for a login yet."""
+        return self._bound is not None and self._bound.is_first_leg
+
     async def begin(self) -> None:
         """A new stream was opened: what was bound to the one before is void. Raises `DialError`."""
         self._end_turn()

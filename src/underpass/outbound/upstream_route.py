@@ -27,6 +27,10 @@ class UpstreamRoute(Route):
     def may_repeat(self) -> bool:
         return self._login.may_repeat
 
+    @property
+    def must_rehearse(self) -> bool:
+        return self._login.must_rehearse
+
     async def open(self) -> Stream:
         stream = await self._reach()
         try:

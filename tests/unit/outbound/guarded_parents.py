@@ -122,11 +122,13 @@ def _login(head: bytes, scheme: bytes) -> bytes | None:
 class GuardedParent:
     """A proxy's script: asks for a login on each stream anew, and answers every request itself.
 
-    `closes`: it ends the stream after each 407, as old proxies do.
+    `closes`: it ends the stream after each 407, as old proxies do. `leaves_bodies`: it says
+    keep-alive, and reads no more of a refused request's body, as squid does.
     """
 
     guard: Callable[[], Guard]
     closes: bool = False
+    leaves_bodies: bool = False
     streams: int = 0
     heads: list[bytes] = field(default_factory=list)
     let_in: list[bytes] = field(default_factory=list)
@@ -134,13 +136,18 @@ class GuardedParent:
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.streams += 1
         guard = self.guard()
-        with contextlib.suppress(asyncio.IncompleteReadError):
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head)
-                await reader.readexactly(int(length[1]) if length else 0)
+                size = int(length[1]) if length else 0
                 self.heads.append(head)
                 challenges = guard.ask(head)
+                if challenges is not None and size and self.leaves_bodies:
+                    writer.write(_refusal(challenges, False))
+                    await writer.wait_closed()
+                    return
+                await reader.readexactly(size)
                 if challenges is not None:
                     writer.write(_refusal(challenges, self.closes))
                     if self.closes:

@@ -20,6 +20,7 @@ from tests.unit.outbound.jumping import run
 from tests.unit.outbound.relaying import server
 from tests.unit.outbound.test_bound_login import Use, client_of, connect, forward, get, upstream
 from underpass.carriers.base import CarrierError
+from underpass.carriers.http_client import Request as HttpRequest
 from underpass.errors import DialError
 from underpass.outbound.account import EXCLUDED_SECONDS, MAX_REFUSALS, VERDICT_SECONDS, Account
 from underpass.outbound.bound_login import has_tickets
@@ -230,6 +231,35 @@ async def test_what_expires_in_the_middle_is_made_again(make: type[Guard], accou
         client.close()
     assert len(parent.let_in) == 20
     assert parent.streams == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: BasicGuard(CORP),
+        lambda: DigestGuard(CORP, requests=2),
+        lambda: TokenGuard("NTLM"),
+        lambda: TokenGuard("Negotiate"),
+    ],
+    ids=["basic", "digest", "ntlm", "negotiate"],
+)
+@pytest.mark.slow
+async def test_a_refused_request_whose_body_is_not_read_goes_out_on_another_stream(
+    make: type[Guard], accounts: None
+) -> None:
+    guard = make()
+    # One guard for all streams where the login is none of the stream's.
+    parent = GuardedParent(
+        make if isinstance(guard, TokenGuard) else lambda: guard, leaves_bodies=True
+    )
+    body = b"x" * 4_000_000
+    async with server(parent) as port:
+        client = client_of(upstream(port))
+        for _ in range(5):
+            assert (await client.exchange(HttpRequest("POST", "TOKEN", body))).body == b"hi"
+        client.close()
+    let_in = [head for head in parent.let_in if b"\r\nContent-Length: 4000000\r\n" in head]
+    assert len(let_in) == 5
 
 
 class TwoGuards(Guard):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from underpass.carriers.server_url import ServerUrl
 from underpass.outbound.pac_location import PacLocation, split_url
@@ -35,6 +37,15 @@ def test_a_place_is_parsed_and_written_back(text: str, location: PacLocation) ->
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         PacLocation.parse(text)
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "pac+/", "pac+http://p/", "pac+file:///"]))
+def test_any_text_is_a_place_or_refused(text: str, before: str) -> None:
+    try:
+        location = PacLocation.parse(before + text)
+    except ValueError:
+        return
+    assert bool(location.url) != (location.path is not None)
 
 
 def test_a_url_is_a_server_and_what_is_asked_of_it() -> None:

@@ -6,14 +6,17 @@ import asyncio
 import base64
 import datetime
 import ssl
+from urllib.parse import quote
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.outbound.parents import CAROL, SITE, Script, fails, free, parent
 from underpass.address import Address
 from underpass.errors import DialError, Failure
-from underpass.outbound.upstream import MAX_CHAIN, UpstreamProxy, parse_chain
+from underpass.outbound.upstream import DEFAULT_PORTS, MAX_CHAIN, UpstreamProxy, parse_chain
 from underpass.protocol.http.digest import Login
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -90,6 +93,26 @@ def test_a_password_is_in_no_error(url: str) -> None:
         UpstreamProxy.parse(url)
     assert "sesame" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "http://", "https://u:p@", "socks5://"]))
+def test_any_text_is_a_url_of_a_proxy_or_refused(text: str, before: str) -> None:
+    try:
+        proxy = UpstreamProxy.parse(before + text)
+    except ValueError:
+        return
+    assert proxy.scheme in DEFAULT_PORTS
+    assert proxy.name.endswith(str(proxy.address))
+
+
+SECRET = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
+
+
+@given(st.sampled_from(sorted(DEFAULT_PORTS)), SECRET, SECRET, st.integers(1, 65535))
+def test_what_is_quoted_comes_back(scheme: str, user: str, password: str, port: int) -> None:
+    said = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    proxy = UpstreamProxy.parse(f"{scheme}://{said}@p.example:{port}")
+    assert proxy == UpstreamProxy(scheme, Address("p.example", port), Login(user, password))
 
 
 def test_a_chain_is_a_list_of_urls() -> None:

@@ -27,6 +27,7 @@ from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, Trust
 from underpass.outbound.upstream import Chain, UpstreamProxy
 from underpass.outbound.ways import Way, Ways
+from underpass.protocol.http.fields import Fields
 
 NAME = "tunnel.example"
 HTTP = UpstreamProxy("http", Address("proxy.example", 3128))
@@ -93,6 +94,26 @@ async def test_a_plain_request_is_handed_on_in_absolute_form() -> None:
         assert await answered(way, url) == b"hi"
     assert parent.heads[0].startswith(b"GET http://tunnel.example/prefix/TOKEN HTTP/1.1\r\n")
     assert b"\r\nHost: tunnel.example\r\n" in parent.heads[0]
+
+
+async def test_an_upgrade_is_asked_for_in_absolute_form_too() -> None:
+    heads: list[bytes] = []
+
+    async def parent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly")
+        await reader.read()
+
+    async with server(parent) as port:
+        url = "http://tunnel.example"
+        _, plain = ways_to(url, (proxy(port),)).for_websocket
+        fields = Fields([(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")])
+        client = HttpClient(ServerUrl.parse(url), plain.make)
+        _, stream = await client.upgrade(Request("GET", "TOKEN", fields=fields))
+        assert await stream.receive() == b"early"
+        stream.abort()
+    assert heads[0].startswith(b"GET http://tunnel.example/TOKEN HTTP/1.1\r\n")
+    assert b"\r\nUpgrade: websocket\r\n" in heads[0]
 
 
 async def test_a_chain_connects_to_its_last_and_hands_that_the_request() -> None:
