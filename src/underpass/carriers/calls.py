@@ -29,6 +29,8 @@ DONE = frozenset({200, 204})
 # A small piece that is not answered within this and four round trips, while nothing else is either,
 # perhaps waits for a request that itself waits at the server.
 STUCK_SECONDS = 1.0
+# A large one may take longer: bytes a second of the slowest line that is worth it.
+SLOWEST_BYTES = 8192
 OVERTAKEN_SECONDS = 0.1
 # One that took so much longer than three times the quickest has waited for something.
 LATE_SECONDS = 0.3
@@ -106,8 +108,8 @@ class Calls:
             del self._waiting[mark]
 
     @contextlib.contextmanager
-    def passes(self, delay: float) -> Iterator[None]:
-        """Within this a small request is brought over, which the server answers at once.
+    def passes(self, delay: float, size: int = 0) -> Iterator[None]:
+        """Within this a request of `size` bytes is brought over, which the server answers at once.
 
         If it is answered while an older one waits, the path is parallel. If nothing at all is
         answered for long, or some are always answered after all that waited before them, it is
@@ -121,14 +123,15 @@ class Calls:
             for mark, since in self._waiting.items()
             if since < started - delay - OVERTAKEN_SECONDS
         }
-        timer = loop.call_later(stuck_after(delay), self._look, self.answered)
+        patience = stuck_after(delay) + size / SLOWEST_BYTES
+        timer = loop.call_later(patience, self._look, self.answered)
         try:
             yield
         finally:
             timer.cancel()
         if older & self._waiting.keys():
             self.pacing.is_parallel = True
-        elif older and loop.time() - started > LATE_SECONDS + 3 * self._quickest:
+        elif older and not size and loop.time() - started > LATE_SECONDS + 3 * self._quickest:
             self._late += 1
             if self._late >= LATE_PIECES and not self.pacing.is_parallel:
                 self._stuck.set()

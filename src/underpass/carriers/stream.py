@@ -7,9 +7,7 @@ from typing import ClassVar
 
 from underpass.carriers.base import CarrierError, Feed
 from underpass.carriers.calls import SerialPath, side_by_side
-from underpass.carriers.http_client import HttpClient, Request, StreamedAnswer, status_error
-from underpass.carriers.methods import Methods
-from underpass.carriers.pacing import Pacing
+from underpass.carriers.http_client import Request, StreamedAnswer, status_error
 from underpass.carriers.posting import PostingCarrier
 from underpass.errors import RemoteProtocolError, StreamError
 from underpass.net.clock import TimeLimit
@@ -31,10 +29,6 @@ class StreamCarrier(PostingCarrier):
 
     name: ClassVar[str] = "stream"
 
-    def __init__(self, client: HttpClient, methods: Methods, pacing: Pacing) -> None:
-        super().__init__(client, methods, pacing)
-        self._begun = asyncio.Event()
-
     async def open(self, message: bytes) -> bytes:
         if self._pacing.is_serial:
             raise SerialPath("the path lets one request at a time through")
@@ -42,15 +36,10 @@ class StreamCarrier(PostingCarrier):
 
     async def _carry(self, feed: Feed) -> None:
         try:
-            await side_by_side(self._up_beside(feed), self._down(feed), self._stuck())
+            await side_by_side(self._up.run(feed), self._down(feed), self._stuck())
         except SerialPath:
             self._pacing.turn_serial()
             raise
-
-    async def _up_beside(self, feed: Feed) -> None:
-        # One that went before would hide that none goes beside the response down.
-        await self._begun.wait()
-        await self._up.run(feed)
 
     async def _stuck(self) -> None:
         """Raise `SerialPath` where POSTs wait as long as the response down lasts.
@@ -75,7 +64,6 @@ class StreamCarrier(PostingCarrier):
         now = asyncio.get_running_loop().time
         async with self._calls.client.streaming(request) as answer:
             head = answer.head
-            self._begun.set()
             if head.status != 200:
                 raise status_error("the response down was refused", head.status, head.fields)
             came_at = now()

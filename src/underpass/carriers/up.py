@@ -121,10 +121,10 @@ class Up:
     async def _try(self, number: int, piece: _Piece, feed: Feed) -> None:
         now = asyncio.get_running_loop().time
         request = Request("POST", f"{self._calls.token}/{number}", piece.data, seconds=POST_SECONDS)
-        is_small = len(piece.data) <= SMALL_SIZE
+        size = len(piece.data)
         started = now()
-        with self._calls.passes(feed.delay) if is_small else contextlib.nullcontext():
+        with self._calls.passes(feed.delay, 0 if size <= SMALL_SIZE else size):
             answer = await self._calls.once(request)
         if answer.body:
             raise CarrierError("a box on the way answers in the server's place", answer.status)
-        self._flow.passed(len(piece.data), now() - started)
+        self._flow.passed(size, now() - started)

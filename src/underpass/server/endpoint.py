@@ -6,6 +6,7 @@ is read in the same way and in the same time, and what is no carrier's gets the 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 STRANGER_BODY_BYTES = 64 * 1024
 # docs/protocol.md section 2: head and body of an opening message.
 MAX_OPENING_BYTES = 3 + 4096
+
+# A stranger's answer takes a whole number of these: ten times what it costs to find that a hello
+# is none, so that no clock tells which requests were looked at as one.
+QUIET_SECONDS = 0.005
 
 _WAIT = re.compile(rb"wait=([0-9]{1,3})")
 _BYTES = re.compile(rb"bytes=([0-9]{1,8})")
@@ -101,6 +106,7 @@ class Endpoint:
         body = await visit.body(head, STRANGER_BODY_BYTES if pieces is None else MAX_PIECE_BYTES)
         if body is None:
             return False
+        arrived = asyncio.get_running_loop().time()
         page: Page | None = None
         if place is not None and place.act is Act.WEBSOCKET:
             if await self._websocket(visit, head, place, ticket):
@@ -109,7 +115,14 @@ class Endpoint:
             page = await self._open(place, body, ticket)
         elif place is not None and pieces is not None:
             page = await self._carried(pieces, place, head, body)
-        return await visit.send(head, page or await self._decoy.answer(head, body))
+        return await visit.send(head, page or await self._strange(head, body, arrived))
+
+    async def _strange(self, head: RequestHead, body: bytes, arrived: float) -> Page:
+        """What any visitor finds, and no sooner or later for one who tried to be a client."""
+        page = await self._decoy.answer(head, body)
+        taken = asyncio.get_running_loop().time() - arrived
+        await asyncio.sleep(QUIET_SECONDS - taken % QUIET_SECONDS)
+        return page
 
     async def _open(self, place: Place, body: bytes, ticket: Ticket) -> Page | None:
         message = place.data or body

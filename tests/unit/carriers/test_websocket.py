@@ -44,7 +44,7 @@ async def test_the_first_message_is_the_answer() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP 200"),
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "HTTP 302"),
         (switching(b"another"), "not for our WebSocket"),
-        (b"\0\1\2", "within the response's head"),
+        (b"\0\1\2", "NUL in a head"),
         (b"", "without an answer"),
     ],
 )
