@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.protocol.session_pair import (
+    ROOM,
     SESSION_ID,
     START,
     Dialogue,
@@ -37,6 +38,7 @@ from underpass.protocol.replay import MAX_AHEAD, MAX_SILENT
 from underpass.protocol.session_events import (
     CarrierLost,
     CarrierStands,
+    DatagramReceived,
     SessionClosed,
     SessionDetached,
     SessionEvent,
@@ -48,6 +50,8 @@ from underpass.protocol.session_state import SessionState
 
 STANDS = CarrierStands(0)
 NONCE = bytes(16)
+# Of a record, before its number.
+LENGTH_BYTES = 3
 
 
 def lost(events: list[SessionEvent]) -> list[int]:
@@ -77,7 +81,30 @@ def test_a_record_is_taken_in_once_whatever_carrier_repeats_it() -> None:
     assert pair.server.carriers == (0, other)
 
 
-@pytest.mark.parametrize("place", [2, 5, 11, 30])
+def test_a_record_that_comes_twice_is_taken_in_once() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(1, Kind.DATAGRAMS, "a", 1))
+    dialogue.session.streams.accept(1)
+    record = dialogue.seal(encode_datagram(1, b"once"))
+    dialogue.session.receive_data(0, record, START)
+    assert dialogue.session.events() == [DatagramReceived(1, b"once")]
+    dialogue.session.receive_data(0, record, START)
+    assert dialogue.session.events() == []
+
+
+def test_a_fin_alone_in_its_record_goes_again() -> None:
+    pair = Pair()
+    stream, other = pair.open(), pair.attach()
+    pair.wait(1)
+    pair.client.streams.finish(stream)
+    assert len(pair.client.data_to_send(0, ROOM, pair.now)) == 1
+    pair.drop(0)
+    pair.pump()
+    assert pair.server.carriers == (other,)
+    assert pair.server.streams.read(stream, 1, pair.now) == b""
+
+
+@pytest.mark.parametrize("place", [2, 5, 10, 11, 30])
 def test_an_altered_record_costs_its_carrier_and_nothing_else(place: int) -> None:
     pair = Pair()
     stream, other = pair.open(), pair.attach()
@@ -85,7 +112,8 @@ def test_an_altered_record_costs_its_carrier_and_nothing_else(place: int) -> Non
     record = bytearray(pair.client.data_to_send(0, 1 << 16, pair.now)[0])
     record[place] ^= 0x40
     # A length that was altered waits for bytes that do not come, or takes what follows.
-    pair.server.receive_data(0, bytes(record) + bytes(70_000), pair.now)
+    follows = bytes(70_000) if place < LENGTH_BYTES else b""
+    pair.server.receive_data(0, bytes(record) + follows, pair.now)
     assert lost(pair.server.events()) == [0]
     assert pair.server.carriers == (other,)
     pair.client.remove_carrier(0, pair.now)
