@@ -113,6 +113,19 @@ class Account:
             return None
         return self._answerer.answer(request, secrets.token_hex(16))
 
+    def own_answerer(self, challenges: Sequence[Challenge]) -> Answerer | None:
+        """What one stream answers with after the nonce of all was too old for it.
+
+        Proxies want a nonce's uses in their order (squid does), which several streams at once
+        can't keep to: so this stream has the new nonce alone, and the others ask for one.
+        """
+        if self._login is None:
+            return None
+        self._answerer = Answerer(self._login)
+        own = Answerer(self._login)
+        own.take(challenges)
+        return own
+
     # --- refusals
 
     def check(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from secrets import token_hex
 
 from underpass.errors import DialError, Failure
 from underpass.outbound.account import Account
 from underpass.outbound.bound_login import SCHEMES, BoundLogin
-from underpass.protocol.http.digest import Challenge, Request, parse_challenges
+from underpass.protocol.http.digest import Answerer, Challenge, Request, parse_challenges
 from underpass.protocol.http.head import RequestHead, ResponseHead
 
 # A login is tried so often for one request: again where only its nonce was too old, or where it
@@ -33,6 +34,8 @@ class LoginTries:
     def __init__(self, account: Account | None) -> None:
         self._account = account if account is not None and account.can_answer else None
         self._bound: BoundLogin | None = None
+        # Digest with a nonce that is this stream's own.
+        self._own: Answerer | None = None
         self._is_sent = False
         self._has_turn = False
         self._refusals = 0
@@ -67,7 +70,8 @@ class LoginTries:
             answer = self._bound.answer()
         else:
             request = Request(head.method.decode("ascii"), head.target.decode("ascii"))
-            answer = self._account.answer(request)
+            own = self._own
+            answer = own.answer(request, token_hex(16)) if own else self._account.answer(request)
         if answer is None:
             return head
         self._is_sent = True
@@ -134,6 +138,11 @@ class LoginTries:
             raise refused(head, account.problem)
         if was_refused:
             account.check()
+        if is_stale(challenges):
+            self._own = account.own_answerer(challenges)
+            await self._take_turn(account)
+            return
+        self._own = None
         scheme = await self._choose(account, challenges)
         repeats = scheme in SAME_WORDS and not (was_proven or was_refused == "negotiate")
         if scheme is None or (self._refusals and repeats):
@@ -156,7 +165,7 @@ class LoginTries:
             return ""
         self._is_sent = False
         self._refusals += 1
-        if any(c.scheme == "digest" and c.is_stale for c in challenges):
+        if is_stale(challenges):
             self._end_turn()
             return ""
         self._has_turn = False
@@ -166,6 +175,11 @@ class LoginTries:
             # Its tickets may be of no use here where the password is good.
             account.exclude_refused(scheme)
         return scheme
+
+
+def is_stale(challenges: Sequence[Challenge]) -> bool:
+    """Whether the login was right, and only the nonce too old."""
+    return any(c.scheme == "digest" and c.is_stale for c in challenges)
 
 
 def refused(head: ResponseHead, problem: str = "") -> DialError:

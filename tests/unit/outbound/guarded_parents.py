@@ -81,24 +81,29 @@ class BasicGuard(Guard):
 
 
 class DigestGuard(Guard):
-    """Digest with qop=auth; a nonce is good for `requests`, then stale."""
+    """Digest with qop=auth; a nonce is good for `requests` in their order, else stale."""
 
     def __init__(self, login: Login, requests: int = NEVER) -> None:
         self._secret = _md5(f"{login.user}:p:{login.password}")
         self._requests = requests
-        self._left = 0
+        self._uses: dict[bytes, int] = {}
         self._count = 0
 
     def ask(self, head: bytes) -> list[bytes] | None:
         said = _login(head, b"Digest")
         if said is None or not self._is_right(head, said):
             return self._challenge(b"")
-        self._left -= 1
-        return None if self._left >= 0 else self._challenge(b", stale=true")
+        nonce, count = (re.search(rb'%s="?([0-9a-f]+)' % name, said) for name in (b"nonce", b"nc"))
+        assert nonce
+        assert count
+        uses = int(count[1], 16)
+        is_in_order = self._uses.get(nonce[1], 0) < uses <= self._requests
+        if is_in_order:
+            self._uses[nonce[1]] = uses
+        return None if is_in_order else self._challenge(b", stale=true")
 
     def _challenge(self, more: bytes) -> list[bytes]:
         self._count += 1
-        self._left = self._requests
         return [b'Digest realm="p", qop="auth", nonce="%d"%s' % (self._count, more)]
 
     def _is_right(self, head: bytes, said: bytes) -> bool:

@@ -24,7 +24,10 @@ from underpass.carriers.http_client import Request as HttpRequest
 from underpass.errors import DialError
 from underpass.outbound.account import EXCLUDED_SECONDS, MAX_REFUSALS, VERDICT_SECONDS, Account
 from underpass.outbound.bound_login import has_tickets
+from underpass.outbound.login import LoginTries
 from underpass.protocol.http.digest import Challenge, Login, Request
+from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
 
 __all__ = ["accounts"]
 
@@ -162,6 +165,20 @@ def test_a_login_without_a_verdict_holds_its_turn_for_a_while() -> None:
 # --- through proxies
 
 
+HEAD = RequestHead(b"GET", b"http://site.example/", HTTP_11, Fields([(b"Host", b"site.example")]))
+
+
+def response(challenges: list[bytes]) -> ResponseHead:
+    fields = Fields([(b"Proxy-Authenticate", challenge) for challenge in challenges])
+    return ResponseHead(407, b"Who?", HTTP_11, fields)
+
+
+def refused_by(guard: Guard, login: LoginTries) -> ResponseHead:
+    challenges = guard.ask(serialise_request(login.addressed(HEAD)))
+    assert challenges is not None
+    return response(challenges)
+
+
 @pytest.mark.parametrize("use", [connect, forward])
 @pytest.mark.parametrize("make", [BasicGuard, DigestGuard])
 async def test_the_right_login_is_let_in(use: Use, make: type[BasicGuard | DigestGuard]) -> None:
@@ -211,6 +228,36 @@ async def test_many_streams_at_once_are_all_let_in() -> None:
             for _ in range(20):
                 tasks.create_task(connect(through))
     assert len(parent.let_in) == 20
+
+
+async def test_uses_of_a_nonce_that_come_out_of_order_are_mended() -> None:
+    guard = DigestGuard(CORP, requests=40)
+    parent = GuardedParent(lambda: guard)
+    async with server(parent) as port:
+        through = upstream(port)
+
+        async def one() -> None:
+            client = client_of(through)
+            for _ in range(10):
+                assert await get(client) == b"hi"
+            client.close()
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(8):
+                tasks.create_task(one())
+    assert len(parent.let_in) == 80
+
+
+async def test_one_use_that_was_overtaken_costs_one_request_more(account: Account) -> None:
+    guard = DigestGuard(LOGIN)
+    slow, fast = LoginTries(account), LoginTries(account)
+    assert await fast.must_repeat(refused_by(guard, fast))
+    overtaken = slow.addressed(HEAD)
+    assert guard.ask(serialise_request(fast.addressed(HEAD))) is None
+    challenges = guard.ask(serialise_request(overtaken))
+    assert challenges is not None
+    assert await slow.must_repeat(response(challenges))
+    assert guard.ask(serialise_request(slow.addressed(HEAD))) is None
 
 
 @pytest.mark.parametrize(
