@@ -9,7 +9,7 @@ SECONDS ?= 60
 SEEDS ?= 1000
 SIM_SECONDS ?= 3600
 
-.PHONY: setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench protocol-docs clean
+.PHONY: setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
 
 setup: $(READY)
 
@@ -66,6 +66,14 @@ peers: setup
 bench: setup
 	-$(BIN)/python -m bench.peers install
 	$(BIN)/python -m bench.run
+
+# A faster session core, never needed: docs/decisions/007. Then its tests, and both beside each other.
+# Left out is tests/simulation/test_broken.py: it puts functions in the place of others, which
+# compiled code does not look for.
+compiled: setup
+	$(BIN)/python -m scripts.compile_core
+	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/unit/protocol tests/simulation/test_simulation.py
+	$(BIN)/python -m bench.session
 
 # The tables of states in docs/protocol.md, from the code.
 protocol-docs: $(BASE)

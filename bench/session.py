@@ -2,6 +2,9 @@
 
 ``python -m bench.session [--seconds S] [--rounds N] [--write]``
 
+With a core that ``make compiled`` has built, both are measured in turn, a process each; else, and
+with ``--alone``, the one that Python imports.
+
 Every figure is work of both ends together on one core, in processor time, so that other load on
 the machine disturbs it less. Beside each stands what raw `AESGCM` does with the same bytes, seal
 and open, so that another machine can be compared. What arrives is counted, and must be all.
@@ -19,15 +22,18 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from underpass.net.memory import keep_freed_memory
+from underpass.protocol import session
 from underpass.protocol.frames import MAX_DATA_BYTES
 from underpass.protocol.handshake import SessionKeys
 from underpass.protocol.session import Session
@@ -36,6 +42,10 @@ from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamLimits
 
 RESULTS = Path(__file__).parent / "results" / "session.json"
+# Where `make compiled` puts it.
+COMPILED = Path(__file__).parents[1] / "build" / "compiled"
+# A measurement of one round, with its start; far more than it takes.
+ROUND_SECONDS = 300
 
 # What a carrier has room for when it asks: a socket's buffer.
 ROOM = 256 * 1024
@@ -246,6 +256,33 @@ _MEMORY: list[tuple[str, str, Callable[[], float], float]] = [
 ]
 
 
+def measure_both(seconds: float, rounds: int) -> dict[str, list[Figure]]:
+    """All figures of the pure and of the compiled core: medians of `rounds`, in turn."""
+    source = Path(__file__).parents[1] / "src"
+    folders = {"pure": source, "compiled": COMPILED}
+    found: dict[str, list[list[Figure]]] = {core: [] for core in folders}
+    for _ in range(rounds):
+        for core, folder in folders.items():
+            done = subprocess.run(
+                [sys.executable, "-m", "bench.session", "--json", f"--seconds={seconds}"],
+                env=os.environ | {"PYTHONPATH": str(folder)},
+                stdout=subprocess.PIPE,
+                check=True,
+                timeout=ROUND_SECONDS,
+            )
+            found[core].append([Figure(**figure) for figure in json.loads(done.stdout)])
+    return {
+        core: [_median(figures) for figures in zip(*rows, strict=True)]
+        for core, rows in found.items()
+    }
+
+
+def _median(figures: tuple[Figure, ...]) -> Figure:
+    raws = [figure.raw for figure in figures if figure.raw is not None]
+    value = statistics.median(figure.value for figure in figures)
+    return replace(figures[0], value=value, raw=statistics.median(raws) if raws else None)
+
+
 def measure(seconds: float, rounds: int) -> list[Figure]:
     """All figures; rates are medians of `rounds`, ours and raw in turn."""
     figures = []
@@ -253,10 +290,8 @@ def measure(seconds: float, rounds: int) -> list[Figure]:
         pairs = [(ours(seconds), raw(seconds)) for _ in range(rounds)]
         values, raws = zip(*pairs, strict=True)
         figures.append(Figure(name, unit, statistics.median(values), statistics.median(raws), hold))
-        print(line(figures[-1]), flush=True)
     for name, unit, memory, hold in _MEMORY:
         figures.append(Figure(name, unit, memory(), None, hold))
-        print(line(figures[-1]), flush=True)
     return figures
 
 
@@ -279,18 +314,40 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="processor time a measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    parser.add_argument("--alone", action="store_true", help="only the core that is imported")
+    parser.add_argument("--json", action="store_true", help="one round of it, for programs")
     arguments = parser.parse_args()
     keep_freed_memory()
-    figures = measure(arguments.seconds, arguments.rounds)
+    if arguments.json:
+        print(json.dumps([vars(figure) for figure in measure(arguments.seconds, 1)]))
+        return
+    if COMPILED.is_dir() and not arguments.alone:
+        cores = measure_both(arguments.seconds, arguments.rounds)
+    else:
+        cores = {_core(): measure(arguments.seconds, arguments.rounds)}
+    for core, figures in cores.items():
+        print(f"{core}:", *map(line, figures), sep="\n  ")
     if arguments.write:
-        about = {
-            "python": platform.python_version(),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.release()}",
-            "rounds": arguments.rounds,
-            "seconds": arguments.seconds,
-        }
-        found = [vars(figure) | {"held": figure.is_held} for figure in figures]
-        RESULTS.write_text(json.dumps({"about": about, "figures": found}, indent=2) + "\n")
+        _write(cores, arguments.seconds, arguments.rounds)
+
+
+def _core() -> str:
+    """Which core Python has imported."""
+    return "pure" if str(session.__file__).endswith(".py") else "compiled"
+
+
+def _write(cores: dict[str, list[Figure]], seconds: float, rounds: int) -> None:
+    about = {
+        "python": platform.python_version(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.release()}",
+        "rounds": rounds,
+        "seconds": seconds,
+    }
+    rows = {
+        core: [vars(figure) | {"held": figure.is_held} for figure in figures]
+        for core, figures in cores.items()
+    }
+    RESULTS.write_text(json.dumps({"about": about, "cores": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

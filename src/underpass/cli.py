@@ -80,13 +80,17 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         # A third of the time of a start, and only needed here.
+        from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+        from importlib.util import find_spec  # noqa: PLC0415
 
         try:
             number = version("underpass")
         except PackageNotFoundError:
             number = "(not installed)"
-        print(f"underpass {number}")
+        core = find_spec("underpass.protocol.session")
+        is_compiled = core is not None and str(core.origin).endswith(tuple(EXTENSION_SUFFIXES))
+        print(f"underpass {number}{' (compiled core)' if is_compiled else ''}")
         parser.exit()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 
 import pytest
 
@@ -36,6 +38,15 @@ def test_the_module_runs_as_a_program() -> None:
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("underpass ")
+
+
+def test_version_tells_a_compiled_core(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModuleSpec("session", None, origin=f"session{EXTENSION_SUFFIXES[0]}")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(" (compiled core)\n")
 
 
 def test_version_is_printed_without_an_installation(

@@ -18,7 +18,17 @@ from underpass.protocol.frame_codec import (
     encode_reset,
     encode_window,
 )
-from underpass.protocol.frames import Fin, Kind, Open, Opened, Ping, Refused, Reset, Window
+from underpass.protocol.frames import (
+    Fin,
+    Kind,
+    Open,
+    Opened,
+    Ping,
+    Refused,
+    Reset,
+    ResetCode,
+    Window,
+)
 from underpass.protocol.session_events import (
     CarrierStands,
     DatagramReceived,
@@ -218,12 +228,12 @@ def test_the_end_can_be_read_again_while_the_other_direction_lives() -> None:
     assert [pair.server.streams.read(stream, 9, pair.now) for _ in range(2)] == [b"", b""]
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3])
-def test_reset_ends_both_directions_and_loses_what_waits(code: int) -> None:
+@pytest.mark.parametrize("code", ResetCode)
+def test_reset_ends_both_directions_and_loses_what_waits(code: ResetCode) -> None:
     pair = Pair()
     stream = pair.open()
     pair.client.streams.send(stream, b"lost")
-    pair.client.streams.reset(stream, code)  # type: ignore[arg-type]  # its number is its code
+    pair.client.streams.reset(stream, code)
     pair.pump()
     assert pair.server.events() == [StreamWasReset(stream, code)]
     for end in (pair.client, pair.server):
