@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.carriers.world import SECONDS, World, world
 from underpass.address import Address
-from underpass.carriers.base import CarrierError
+from underpass.carriers.base import CarrierError, Feed
 from underpass.carriers.calls import SerialPath
 from underpass.carriers.get import GetCarrier
 from underpass.carriers.http_client import HttpClient
@@ -20,6 +20,7 @@ from underpass.carriers.poll import PollCarrier
 from underpass.carriers.server_url import ServerUrl
 from underpass.carriers.stream import StreamCarrier
 from underpass.net.route import StreamRoute
+from underpass.protocol.frames import CloseCode
 from underpass.testing.middlebox import Behaviour, Middlebox
 
 WHERE = Address("service.example", 7)
@@ -86,7 +87,7 @@ async def test_stream_ends_where_one_request_goes_at_a_time() -> None:
 async def test_get_that_was_not_helped_by_turns_ends_as_any_carrier() -> None:
     async with boxed(Behaviour()) as (one, client, _):
 
-        async def not_helped(_: object) -> bool:
+        async def not_helped(feed: Feed) -> bool:
             return False
 
         carrier = GetCarrier(client, Pacing())
@@ -94,5 +95,5 @@ async def test_get_that_was_not_helped_by_turns_ends_as_any_carrier() -> None:
         carrier._calls._stuck.set()
         running = await one.attach(carrier)
         await ping(one)
-        one.tunnel.abort(0, "enough")
+        one.tunnel.abort(CloseCode.DONE, "enough")
         assert isinstance(await running, CarrierError)
