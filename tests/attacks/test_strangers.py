@@ -18,6 +18,7 @@ from underpass.protocol.attach import make_attach
 from underpass.protocol.handshake import ClientHandshake
 from underpass.protocol.noise import public_key
 from underpass.protocol.opening import Kind, Opening
+from underpass.server import endpoint
 from underpass.server.invites import InviteTerms, make_invite
 from underpass.server_options import ServerLimits, ServerOptions
 from underpass.tunnel.greeting import WANTED, ClientIdentity, Greeter, read_answer
@@ -120,3 +121,21 @@ async def test_many_strangers_leave_nothing_behind(siege: Siege) -> None:
     assert siege.server.session_count == 1
     # The carrier of the one who was let in.
     assert len(siege.server._table) == 1
+
+
+async def test_no_answer_is_quicker_because_less_was_looked_at(
+    siege: Siege, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "QUIET_SECONDS", 0.03)
+    clock = asyncio.get_running_loop().time
+    path = f"/{new_token()}"
+    for method, where, body in (
+        (b"GET", "/", b""),
+        (b"PUT", path, b"name=value"),
+        (b"PUT", path, Opening(Kind.HELLO, os.urandom(150)).encode()),
+        (b"PUT", path, siege.spent),
+    ):
+        asked = clock()
+        await siege.ask(method, where, body)
+        # A tick less, as loops count milliseconds.
+        assert clock() - asked >= 0.029
