@@ -23,7 +23,7 @@ from underpass.testing.middlebox.delivery import Delivery, Ended, Refusal
 from underpass.testing.middlebox.limits import Limited
 from underpass.testing.middlebox.login import challenge_fields
 from underpass.testing.middlebox.messages import change_request, encode_request
-from underpass.testing.middlebox.pump import Fuse, Side, pump, side
+from underpass.testing.middlebox.pump import Fuse, Side, left_with, pump, side
 from underpass.testing.middlebox.state import BoxState
 
 __all__ = ["BoxConversation", "Ended", "Inside"]
@@ -214,7 +214,8 @@ class BoxConversation:
         async with side(stream, self._state.up, self._state) as server:
             await server.send(self._fuse.burn(message, self._client.stream, stream))
             delivery = Delivery(self._state, self._client, server, self._fuse)
-            goes_on = await delivery.answer(head, key)
+            async with left_with(self._client, stream, self._state):
+                goes_on = await delivery.answer(head, key)
             if not delivery.is_switched:
                 return goes_on
             delivery.release()

@@ -98,6 +98,8 @@ class Delivery:
         held = bytearray(serialise_response(head))
         whole = bytearray()
         is_first = True
+        if behaviour.responses is Hold.NO and not self._messages.reader.has_buffered:
+            whole += await self._send(held)
         while not isinstance(event := await self._messages.next_event(), EndOfMessage):
             if not isinstance(event, Data):
                 raise Ended

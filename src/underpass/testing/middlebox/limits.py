@@ -90,5 +90,9 @@ class Limited(Stream):
         return self._stream.is_quiet
 
     @property
+    def is_lost(self) -> bool:
+        return self._stream.is_lost
+
+    @property
     def peer(self) -> Address | None:
         return self._stream.peer

@@ -10,12 +10,15 @@ from typing import Generic, TypeVar
 
 from underpass.errors import StreamError, StreamReset
 from underpass.net.stream import Stream
+from underpass.testing.middlebox.limits import Limited
 from underpass.testing.middlebox.line import DelayedSender, Line
 from underpass.testing.middlebox.state import BoxState
 
 READ_BYTES = 64 * 1024
 # A stream that is to be reset is so within these bytes.
 LONGEST_FUSE = 256 * 1024
+# How often it is looked whether a client is still there.
+LOOK_SECONDS = 0.05
 
 
 Kind = TypeVar("Kind", bound=Stream)
@@ -65,6 +68,22 @@ async def side(stream: Kind, line: Line, state: BoxState) -> AsyncIterator[Side[
         raise
     finally:
         one.end()
+
+
+@contextlib.asynccontextmanager
+async def left_with(client: Side[Limited], stream: Stream, state: BoxState) -> AsyncIterator[None]:
+    """Within the block, `stream` is reset when the client's is lost: nobody waits any more."""
+
+    async def watch() -> None:
+        while not client.stream.is_lost:
+            await asyncio.sleep(LOOK_SECONDS)
+        stream.abort()
+
+    watching = state.tasks.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 class Fuse:
