@@ -122,9 +122,9 @@ def test_a_far_epoch_does_not_open() -> None:
 
 def test_what_does_not_open_in_the_next_epoch_changes_no_key() -> None:
     opener, sealer = Opener(KEY), at(0)
-    for _ in range(2):
-        with pytest.raises(RemoteProtocolError, match="does not open"):
-            opener.open(EPOCH_RECORDS, bytes(17))
+    for epoch, reason in ((1, "does not open"), (2, "not near")):
+        with pytest.raises(RemoteProtocolError, match=reason):
+            opener.open(epoch * EPOCH_RECORDS, bytes(17))
     assert opened(opener, sealer.seal(b"as before")) == b"as before"
     sealer.next_seq = EPOCH_RECORDS
     assert opened(opener, sealer.seal(b"the next")) == b"the next"
