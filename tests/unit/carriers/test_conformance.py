@@ -75,13 +75,14 @@ KINDS = [
     poll,
     poll_without_put,
     poll_by_post,
-    poll_in_turns,
+    # Each turn down waits for up to a second.
+    pytest.param(poll_in_turns, marks=pytest.mark.slow),
     get,
-    get_in_turns,
+    pytest.param(get_in_turns, marks=pytest.mark.slow),
 ]
 
 
-@pytest.fixture(params=KINDS, ids=lambda make: make.__name__)
+@pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest) -> Make:
     kind: Make = request.param
     return kind
