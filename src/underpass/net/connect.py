@@ -40,10 +40,10 @@ def set_keepalive(sock: socket.socket) -> None:
         sock.setsockopt(level, option, value)
 
 
-def _keep_alive(transport: asyncio.BaseTransport) -> None:
+def _keep_alive(transport: asyncio.BaseTransport, family: int) -> None:
     lent = transport.get_extra_info("socket")
     # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.
-    sock = socket.socket(lent.family, lent.type, lent.proto, lent.fileno())
+    sock = socket.socket(family, socket.SOCK_STREAM, 0, lent.fileno())
     try:
         set_keepalive(sock)
     finally:
@@ -59,7 +59,7 @@ async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStre
     try:
         with TimeLimit(timeout):
             transport, stream = await loop.create_connection(TransportStream, str(ip), port)
-        _keep_alive(transport)
+        _keep_alive(transport, socket.AF_INET if ip.version == 4 else socket.AF_INET6)
     except TimeoutError:
         where = Address(str(ip), port)
         raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {timeout:g} s") from None

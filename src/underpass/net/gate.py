@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from underpass.observe import Counter, Counters
 
+# By name, as an enum's member costs ten times what a name does.
+_ACCEPTED = Counter.CONNECTIONS_ACCEPTED
+_OPEN = Counter.CONNECTIONS_OPEN
+
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
@@ -93,8 +97,8 @@ class Gate:
         self._inside.add(ticket)
         self._unsettled[ticket] = None
         self._clients[client] += 1
-        self.counters.add(Counter.CONNECTIONS_ACCEPTED)
-        self.counters.add(Counter.CONNECTIONS_OPEN)
+        self.counters.add(_ACCEPTED)
+        self.counters.add(_OPEN)
         return ticket
 
     def evict_all(self) -> None:
@@ -118,7 +122,7 @@ class Gate:
             return
         self._inside.discard(ticket)
         self._unsettled.pop(ticket, None)
-        self.counters.add(Counter.CONNECTIONS_OPEN, -1)
+        self.counters.add(_OPEN, -1)
         self._clients[ticket.client] -= 1
         if not self._clients[ticket.client]:
             del self._clients[ticket.client]

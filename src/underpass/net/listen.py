@@ -49,6 +49,31 @@ _HINTS = {
 Handler = Callable[[TransportStream, Ticket], Awaitable[None]]
 
 
+class _Plain(socket.socket):
+    """A stream socket that says of itself in plain numbers what accepting and transports ask.
+
+    `socket.socket` makes a member of an enum of each answer, a microsecond each time.
+    """
+
+    __slots__ = ()
+
+    @property
+    def family(self) -> int:  # type: ignore[override]  # the member of the enum is a number too
+        return _plain_family(self)
+
+    @property
+    def type(self) -> int:  # type: ignore[override]  # likewise
+        return _STREAM
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        descriptor, name = self._accept()  # type: ignore[attr-defined]  # as `accept` itself does
+        return _Plain(_plain_family(self), _STREAM, 0, descriptor), name
+
+
+_plain_family: Callable[[socket.socket], int] = socket.SocketType.family.__get__
+_STREAM = int(socket.SOCK_STREAM)
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a listener does with what it accepts.
@@ -98,7 +123,7 @@ def _distinct(found: Sequence[tuple[int, int, int, str, Any]]) -> list[tuple[int
 
 
 def _bind_tcp(family: int, sockaddr: Any, *, reuse_port: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = _Plain(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -122,7 +147,7 @@ def _bind_unix(path: str) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
             os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _Plain(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # The mode is set before listening: until then nobody can connect.
         sock.bind(path)

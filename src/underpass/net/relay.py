@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from underpass.errors import StreamError
 from underpass.net.stream import Stream
@@ -47,9 +48,9 @@ class Tally(Protocol):
     received: int
 
 
-async def relay(
+def relay(
     left: Stream, right: Stream, timeouts: RelayTimeouts, tally: Tally | None = None
-) -> Transfer:
+) -> Coroutine[Any, Any, Transfer]:
     """Pass bytes both ways until each direction has ended; then free both streams.
 
     A FIN is passed on as FIN and leaves the other direction open; a reset resets the other stream.
@@ -58,8 +59,8 @@ async def relay(
     """
     tally = tally or _Progress()
     if isinstance(left, TransportStream) and isinstance(right, TransportStream):
-        return await _relay_transports(left, right, timeouts, tally)
-    return await _relay_streams(left, right, timeouts, tally)
+        return _relay_transports(left, right, timeouts, tally)
+    return _relay_streams(left, right, timeouts, tally)
 
 
 class _Splice:

@@ -82,6 +82,7 @@ class TransportStream(asyncio.Protocol, Stream):
         "_eof_sent",
         "_error",
         "_gone",
+        "_loop",
         "_lost",
         "_read_paused",
         "_reader",
@@ -128,6 +129,8 @@ class TransportStream(asyncio.Protocol, Stream):
     def attach(self, transport: asyncio.Transport) -> None:
         """Go on over `transport`, as after a TLS handshake over the one before."""
         self._transport = transport
+        # Asking which loop runs is a system call in Python 3.11.
+        self._loop = asyncio.get_running_loop()
         self._can_half_close = transport.can_write_eof()
         transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER_LOW)
 
@@ -182,21 +185,19 @@ class TransportStream(asyncio.Protocol, Stream):
     # The contract of `Stream`.
 
     async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
-        chunks = self._chunks
-        while not chunks:
+        while not self._chunks:
             if self._closing:
                 raise StreamClosed("closed by this end")
             if self._error is not None:
                 raise self._error
             if self._eof_received or self._lost:
                 return b""
-            if self._read_paused:
-                self._resume_reading()
-            self._reader = asyncio.get_running_loop().create_future()
+            self._resume_reading()
+            self._reader = self._loop.create_future()
             await self._reader
-        data = chunks.popleft()
+        data = self._chunks.popleft()
         if len(data) > limit:
-            chunks.appendleft(data[limit:])
+            self._chunks.appendleft(data[limit:])
             data = data[:limit]
         self._unread_size -= len(data)
         return data
