@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 from underpass.access import Principal
 from underpass.errors import Failure
@@ -60,7 +60,7 @@ class Exchange:
         self.head = head
         self.client = client
         self.body_unread = body_unread
-        self.started = asyncio.get_running_loop().time()
+        self.started = time.monotonic()
 
     def record(self) -> AccessRecord:
         """The access line's content."""
@@ -72,7 +72,7 @@ class Exchange:
             status=self.status,
             sent=self.sent,
             received=self.received,
-            seconds=asyncio.get_running_loop().time() - self.started,
+            seconds=time.monotonic() - self.started,
             reason=self.reason,
             request_id=self.request_id,
         )
