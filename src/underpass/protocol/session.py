@@ -46,17 +46,13 @@ from underpass.protocol.session_events import (
 )
 from underpass.protocol.session_state import DETACHED, SessionInput, SessionState, next_state
 from underpass.protocol.session_terms import SessionTerms
-from underpass.protocol.session_times import SessionTimes
+from underpass.protocol.session_times import CLOSING_SECONDS, STUCK_SECONDS, SessionTimes
 from underpass.protocol.stream_table import StreamTable
 from underpass.protocol.streams import STREAM_FRAMES, Streams
 from underpass.protocol.window import Pool
 
-# A record unacknowledged for so long on a carrier that is still heard: one way of it is stuck.
-STUCK_SECONDS = 60.0
 # Room for as many ranges as an ACK may have.
 LAST_ACK_BYTES = 2048
-# How long CLOSE waits for its acknowledgement.
-CLOSING_SECONDS = 10.0
 
 # Looked at for every record: a member of an enum is looked up more slowly than a global.
 _CLOSED = SessionState.CLOSED
@@ -153,12 +149,16 @@ class Session:
         """
         if not verify_attach(self._attach_key, attach):
             raise RemoteProtocolError("an attach that does not prove the session's key")
-        if self._carriers.was_used(attach.number):
-            raise RemoteProtocolError("an attach that has been used")
-        if self.state is SessionState.CLOSED:
-            raise RemoteProtocolError("an attach to a session that is closed")
+        if self.state is SessionState.CLOSED or self._carriers.was_used(attach.number):
+            raise RemoteProtocolError("an attach that has been used, or to a closed session")
         # It checks before it changes anything.
         self._sent.acknowledge(Ack(0, attach.next_seq, ()), now)
+        # Most often another has died, which may not show here yet: what is out on the others is
+        # due again at once, and each is asked whether it lives.
+        for number in self._carriers.numbers:
+            self._sent.carrier_died(number)
+        self._repeat_if_skipping(now)
+        self.woke(now)
         self._add_carrier(attach.number, now)
         self._times.proved()
         return make_attached(self._attach_key, attach.number, self._received.next_seq, attach.nonce)

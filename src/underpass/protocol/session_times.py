@@ -9,6 +9,10 @@ from __future__ import annotations
 SLEPT_SECONDS = 10.0
 # How often records that wait for an acknowledgement are looked at.
 OVERDUE_CHECK_SECONDS = 1.0
+# A record unacknowledged for so long on a carrier that is still heard: one way of it is stuck.
+STUCK_SECONDS = 60.0
+# How long CLOSE waits for its acknowledgement.
+CLOSING_SECONDS = 10.0
 
 
 class SessionTimes:

@@ -15,7 +15,7 @@ from underpass.protocol.frame_codec import (
     encode_ping,
 )
 from underpass.protocol.frames import Ack, Close, CloseCode, GoAway, Refused
-from underpass.protocol.session import CLOSING_SECONDS, Session
+from underpass.protocol.session import Session
 from underpass.protocol.session_events import (
     SessionClosed,
     SessionDetached,
@@ -24,6 +24,7 @@ from underpass.protocol.session_events import (
     WentAway,
 )
 from underpass.protocol.session_state import SessionState
+from underpass.protocol.session_times import CLOSING_SECONDS
 
 
 def closed(session: Session) -> int:
