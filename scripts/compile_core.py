@@ -22,6 +22,7 @@ FOLDER = ROOT / "build" / "compiled"
 # What runs for every record and every stream. What runs once a session or a carrier (hello,
 # handshake, attach) would only take longer to build.
 CORE = (
+    "datagram",
     "frame_codec",
     "frames",
     "mux_stream",

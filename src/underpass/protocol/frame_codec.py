@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Final
 
 from underpass.errors import Failure, RemoteProtocolError
 from underpass.protocol.frames import (
@@ -38,20 +39,20 @@ from underpass.protocol.frames import (
 )
 
 # With the type; the parser reads from the type on.
-_OPEN = struct.Struct("!BIBHB")
-_OPENED = struct.Struct("!BIB")
-_REFUSED = struct.Struct("!BIBH")
-DATA_HEAD = struct.Struct("!BIQH")
-_STREAM_OFFSET = struct.Struct("!BIQ")
-_RESET = struct.Struct("!BIB")
-_ACK = struct.Struct("!BHQB")
-_RANGE = struct.Struct("!QQ")
-_SKIP = struct.Struct("!BQQ")
-_DATAGRAM = struct.Struct("!BIH")
-_PING = struct.Struct("!BII")
-_PONG = struct.Struct("!BI")
-_GOAWAY = struct.Struct("!BIBH")
-_CLOSE = struct.Struct("!BBH")
+_OPEN: Final = struct.Struct("!BIBHB")
+_OPENED: Final = struct.Struct("!BIB")
+_REFUSED: Final = struct.Struct("!BIBH")
+DATA_HEAD: Final = struct.Struct("!BIQH")
+_STREAM_OFFSET: Final = struct.Struct("!BIQ")
+_RESET: Final = struct.Struct("!BIB")
+_ACK: Final = struct.Struct("!BHQB")
+_RANGE: Final = struct.Struct("!QQ")
+_SKIP: Final = struct.Struct("!BQQ")
+_DATAGRAM: Final = struct.Struct("!BIH")
+_PING: Final = struct.Struct("!BII")
+_PONG: Final = struct.Struct("!BI")
+_GOAWAY: Final = struct.Struct("!BIBH")
+_CLOSE: Final = struct.Struct("!BBH")
 
 
 # --- encoding -------------------------------------------------------------------------------------
@@ -146,12 +147,12 @@ def _text(text: str) -> bytes:
 
 
 # Plain numbers: looking an enum's member up costs as much as the rest of a small frame.
-_DATA = int(Type.DATA)
-_DATA_HEAD_BYTES = DATA_HEAD.size
+_DATA: Final = int(Type.DATA)
+_DATA_HEAD_BYTES: Final = DATA_HEAD.size
 # Below this a copy is cheaper than a view.
 VIEW_BYTES = 4096
 # Makes a named tuple without a Python call in between; for the frames that come most.
-_new = tuple.__new__
+_new: Final = tuple.__new__
 
 
 def parse_frames(record: bytes) -> list[Frame]:
@@ -304,7 +305,7 @@ def _parse_close(record: bytes, at: int) -> tuple[Close, int]:
     return Close(code, reason), end
 
 
-_PARSERS: dict[int, Callable[[bytes, int], tuple[Frame, int]]] = {
+_PARSERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     Type.OPEN: _parse_open,
     Type.OPENED: _parse_opened,
     Type.REFUSED: _parse_refused,

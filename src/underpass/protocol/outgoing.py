@@ -7,6 +7,7 @@ streams in turn.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.datagram import DatagramQueue
@@ -23,13 +24,13 @@ from underpass.protocol.stream_table import StreamTable
 MAX_CONTROL = 16_384
 
 # A plain number: looking an enum's member up costs as much as the rest of a small frame.
-_DATA = int(Type.DATA)
-_DATA_HEAD_BYTES = DATA_HEAD.size
-_pack_data = DATA_HEAD.pack
-_FIN_BYTES = 13
-_WINDOW_BYTES = 13
+_DATA: Final = int(Type.DATA)
+_DATA_HEAD_BYTES: Final = DATA_HEAD.size
+_pack_data: Final = DATA_HEAD.pack
+_FIN_BYTES: Final = 13
+_WINDOW_BYTES: Final = 13
 # Where a record holds something already, a DATA smaller than this is not worth its head.
-_LEAST_DATA = 512
+_LEAST_DATA: Final = 512
 
 
 class Outgoing:

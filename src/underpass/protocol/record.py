@@ -7,6 +7,7 @@ A number is sealed once, ever, as its nonce. The key changes with the number alo
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,34 +18,34 @@ from underpass.protocol.noise import rekey
 
 TAG_BYTES = 16
 # length u24 and seq u64. As one struct: the upper byte of the length, its lower two, seq.
-_HEAD = struct.Struct("!BHQ")
-HEAD_BYTES = _HEAD.size
-_LENGTH_BYTES = 3
+_HEAD: Final = struct.Struct("!BHQ")
+HEAD_BYTES: Final = _HEAD.size
+_LENGTH_BYTES: Final = 3
 _SEQ_BYTES = 8
 OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES
 # What a length counts beside the frames.
-_SEALED_MORE = _SEQ_BYTES + TAG_BYTES
+_SEALED_MORE: Final = _SEQ_BYTES + TAG_BYTES
 
-MIN_LENGTH = _SEQ_BYTES + 1 + TAG_BYTES
-MAX_LENGTH = _SEQ_BYTES + MAX_FRAMES_BYTES + TAG_BYTES
+MIN_LENGTH: Final = _SEQ_BYTES + 1 + TAG_BYTES
+MAX_LENGTH: Final = _SEQ_BYTES + MAX_FRAMES_BYTES + TAG_BYTES
 MAX_RECORD_BYTES = _LENGTH_BYTES + MAX_LENGTH
 
 # RFC 9001 appendix B allows an AES-GCM key 2^23 packets of 64 KiB; this is an eighth of that.
-EPOCH_BITS = 20
+EPOCH_BITS: Final = 20
 EPOCH_RECORDS = 1 << EPOCH_BITS
 # A session that came this far, at a million records a second, is 292,000 years old.
-MAX_SEQ = (1 << 63) - 1
+MAX_SEQ: Final = (1 << 63) - 1
 
 # Noise: 32 zero bits, then the number.
-_pack_nonce = struct.Struct("!4xQ").pack
-_pack_head = _HEAD.pack
-_unpack_head = _HEAD.unpack_from
+_pack_nonce: Final = struct.Struct("!4xQ").pack
+_pack_head: Final = _HEAD.pack
+_unpack_head: Final = _HEAD.unpack_from
 
 # Joining the pieces of a record costs all that came before: it is done once for so many.
-_MAX_PIECES = 64
+_MAX_PIECES: Final = 64
 
 # Below this a copy is cheaper than a view.
-_VIEW_BYTES = 4096
+_VIEW_BYTES: Final = 4096
 
 
 class Sealer:

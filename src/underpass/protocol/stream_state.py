@@ -11,6 +11,7 @@ stands for OPENED, which then is late news. Whatever comes for a stream that is 
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 
@@ -59,7 +60,7 @@ class StreamInput(enum.Enum):
 S = StreamState
 I = StreamInput  # noqa: E741 - a table is read by its columns
 
-_RECEIVED = (
+_RECEIVED: Final = (
     I.RECEIVE_OPEN,
     I.RECEIVE_OPENED,
     I.RECEIVE_REFUSED,
@@ -69,7 +70,7 @@ _RECEIVED = (
 )
 
 # (state, input) -> state. A pair that is not here is an error of whoever caused the input.
-TRANSITIONS: dict[tuple[StreamState, StreamInput], StreamState] = {
+TRANSITIONS: Final[dict[tuple[StreamState, StreamInput], StreamState]] = {
     # The end that opens.
     (S.IDLE, I.SEND_OPEN): S.OPENING,
     (S.OPENING, I.SEND_DATA): S.OPENING,
@@ -137,18 +138,18 @@ TRANSITIONS: dict[tuple[StreamState, StreamInput], StreamState] = {
 }
 
 # States in which nothing more is sent, and nothing more comes that matters.
-OVER = frozenset({S.RESET, S.REFUSED})
+OVER: Final = frozenset({S.RESET, S.REFUSED})
 # States in which the application may send bytes.
-SENDABLE = frozenset({S.OPENING, S.OPEN, S.FIN_RECEIVED})
+SENDABLE: Final = frozenset({S.OPENING, S.OPEN, S.FIN_RECEIVED})
 # States in which we have asked and not been answered.
-OPENING = frozenset({S.OPENING, S.OPENING_FIN_SENT})
+OPENING: Final = frozenset({S.OPENING, S.OPENING_FIN_SENT})
 # States of a stream of the other end that our application knows nothing of, or has not accepted.
-NOT_OFFERED = frozenset({S.IDLE, S.EARLY, S.EARLY_FIN})
-NOT_ACCEPTED = NOT_OFFERED | {S.OFFERED, S.OFFERED_FIN}
+NOT_OFFERED: Final = frozenset({S.IDLE, S.EARLY, S.EARLY_FIN})
+NOT_ACCEPTED: Final = NOT_OFFERED | {S.OFFERED, S.OFFERED_FIN}
 # States of a stream that stands in which data may come, and changes nothing.
-FLOWING = frozenset({S.OPEN, S.FIN_SENT})
+FLOWING: Final = frozenset({S.OPEN, S.FIN_SENT})
 # States in which the other end has sent its fin.
-FINISHED = frozenset({S.EARLY_FIN, S.OFFERED_FIN, S.FIN_RECEIVED, S.CLOSED})
+FINISHED: Final = frozenset({S.EARLY_FIN, S.OFFERED_FIN, S.FIN_RECEIVED, S.CLOSED})
 
 
 def next_state(state: StreamState, happened: StreamInput) -> StreamState:

@@ -7,7 +7,7 @@ has come, `outgoing` has the frames to send, and the application's calls stand b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frame_codec import (
@@ -58,12 +58,12 @@ MAX_DATAGRAM_EVENTS = 256
 
 # Plain numbers and functions: looking them up costs as much as the rest of a small frame. `_new`
 # makes a named tuple without a Python call in between; for the events that come most.
-_DATA = int(Type.DATA)
-_DATA_HEAD_BYTES = DATA_HEAD.size
-_unpack_data = DATA_HEAD.unpack_from
-_OPEN = StreamState.OPEN
-_KINDS = {int(kind): kind for kind in Kind}
-_new = tuple.__new__
+_DATA: Final = int(Type.DATA)
+_DATA_HEAD_BYTES: Final = DATA_HEAD.size
+_unpack_data: Final = DATA_HEAD.unpack_from
+_OPEN: Final = StreamState.OPEN
+_KINDS: Final = {int(kind): kind for kind in Kind}
+_new: Final = tuple.__new__
 
 
 class Streams:
@@ -336,7 +336,7 @@ class Streams:
             self._events.append(_new(StreamReadable, (stream.id,)))
 
 
-STREAM_FRAMES: dict[type[Any], Callable[[Streams, Any], None]] = {
+STREAM_FRAMES: Final[dict[type[Any], Callable[[Streams, Any], None]]] = {
     Data: Streams.receive_data,
     Open: Streams._receive_open,
     Opened: Streams._receive_opened,
