@@ -115,8 +115,10 @@ class RecordMaker:
             if ack_at is None or ack_at > now:
                 return None
         room = limit - OVERHEAD_BYTES
-        if room < LEAST_ROOM or not (has_data or sent.has_room):
+        if room < LEAST_ROOM:
             return None
+        if not (has_data or sent.has_room):
+            return self._ack_alone(carrier, room, now)
         if is_first and outgoing.control:
             # A long frame must not wait for room that a small carrier never has.
             room = max(room, 2 * len(outgoing.control[0]) + LEAST_ROOM)
@@ -125,6 +127,15 @@ class RecordMaker:
         return self._make(
             carrier, room, now, has_control=bool(has_control), has_data=bool(has_data)
         )
+
+    def _ack_alone(self, carrier: SessionCarrier, room: int, now: float) -> bytes | None:
+        """Acknowledge although the log is full: two full logs would wait for each other."""
+        ack_at = self._received.ack_at
+        if ack_at is None or ack_at > now or not self._sent.has_ack_room:
+            return None
+        record = self._sealer.seal(encode_ack(self._received.acknowledge(now, room)))
+        self._sent.add(record, False, carrier.number, now)
+        return record
 
     def farewell(self, frames: bytes) -> bytes:
         """Seal the last record of all, which nobody will send again."""

@@ -21,6 +21,8 @@ MAX_BYTES = 32 * 1024 * 1024
 # Data stops at seven eighths of each, so that what is not data is never stuck behind it.
 _DATA_RECORDS = MAX_RECORDS * 7 // 8
 _DATA_NUMBERS = MAX_NUMBERS * 7 // 8
+# Numbers beyond these for records that hold an ACK alone, which are not kept.
+ACK_NUMBERS = 4096
 _DATA_BYTES = MAX_BYTES * 7 // 8
 
 # Numbers ahead of the lowest missing one: twice what a sender may have out, as the other end may
@@ -111,6 +113,11 @@ class SendLog:
     def has_arrived(self, seq: int) -> bool:
         """Whether everything that matters and has a number below `seq` has been acknowledged."""
         return self._oldest >= seq or self.is_empty
+
+    @property
+    def has_ack_room(self) -> bool:
+        """Whether a record that holds an ACK alone may be added, although there is no room."""
+        return self.next_seq - self._oldest < MAX_NUMBERS + ACK_NUMBERS
 
     @property
     def has_room(self) -> bool:

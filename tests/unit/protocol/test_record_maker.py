@@ -189,12 +189,24 @@ def test_what_is_late_is_no_record() -> None:
     assert stage.frames(now=START + 1) == []
 
 
-def test_with_the_log_full_nothing_is_made() -> None:
+def test_with_the_log_full_nothing_is_made_but_an_ack() -> None:
     stage = Stage()
     while stage.sent.has_room:
         stage.sent.add(b"x", True, 0, START)
     stage.stream(b"x")
     stage.outgoing.control.append(encode_pong(1))
+    stage.received.add(0, 10, START)
+    stage.received.elicited(START)
+    assert stage.frames(now=START) == []
+    [[ack]] = stage.frames(now=START + 1)
+    assert isinstance(ack, Ack)
+    assert stage.frames(now=START + 1) == []
+
+
+def test_with_the_log_full_not_even_acks_are_made_without_end() -> None:
+    stage = Stage()
+    while stage.sent.has_ack_room:
+        stage.sent.add(b"x", False, 0, START)
     stage.received.add(0, 10, START)
     stage.received.elicited(START)
     assert stage.frames(now=START + 1) == []

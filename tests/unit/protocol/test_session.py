@@ -34,7 +34,7 @@ from underpass.protocol.frames import (
     Skip,
 )
 from underpass.protocol.record import EPOCH_RECORDS, MAX_RECORD_BYTES
-from underpass.protocol.replay import MAX_AHEAD, MAX_SILENT
+from underpass.protocol.replay import MAX_AHEAD, MAX_RECORDS, MAX_SILENT
 from underpass.protocol.session_events import (
     CarrierLost,
     CarrierStands,
@@ -47,6 +47,7 @@ from underpass.protocol.session_events import (
     StreamWasReset,
 )
 from underpass.protocol.session_state import SessionState
+from underpass.protocol.stream_table import StreamLimits
 
 STANDS = CarrierStands(0)
 NONCE = bytes(16)
@@ -638,3 +639,22 @@ def test_a_carrier_that_is_removed_twice_is_gone_once() -> None:
     pair.client.remove_carrier(0, pair.now)
     pair.client.remove_carrier(0, pair.now)
     assert pair.client.events() == [SessionDetached()]
+
+
+def test_two_full_logs_do_not_wait_for_each_other() -> None:
+    pair = Pair(StreamLimits(streams=MAX_RECORDS + 1))
+    held: dict[bool, list[bytes]] = {True: [], False: []}
+    for end in (pair.client, pair.server):
+        for _ in range(MAX_RECORDS):
+            end.streams.open("example.com", 443)
+            held[end is pair.client] += end.data_to_send(0, ROOM, pair.now)
+    assert [len(records) for records in held.values()] == [MAX_RECORDS, MAX_RECORDS]
+    # Neither has room for anything, and only the other's acknowledgement can give it some.
+    for end in (pair.client, pair.server):
+        for record in held[end is pair.client]:
+            pair.other(end).receive_data(0, record, pair.now)
+    pair.wait(1.0)
+    stream = pair.client.streams.open("example.com", 443)
+    pair.pump()
+    offers = [event for event in pair.server.events() if isinstance(event, StreamOffered)]
+    assert (len(offers), offers[-1].stream) == (MAX_RECORDS + 1, stream)
