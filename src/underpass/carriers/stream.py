@@ -20,6 +20,9 @@ HEAD_SECONDS = 5.0
 # read that brings nothing for so long can't happen on a carrier that lives.
 QUIET_SECONDS = 300.0
 
+# What is stuck for so long beyond the first doubt is no packet that was lost on its way.
+STILL_STUCK_SECONDS = 2.0
+
 # RFC 10036: this response is meant to be passed on as it comes.
 _FIELDS = Fields([(b"Incremental", b"?1")])
 
@@ -50,7 +53,9 @@ class StreamCarrier(PostingCarrier):
             try:
                 await self._calls.stuck()
             except SerialPath:
-                if not self._pacing.is_parallel:
+                answered = self._calls.answered
+                await asyncio.sleep(STILL_STUCK_SECONDS)
+                if answered == self._calls.answered and not self._pacing.is_parallel:
                     raise
 
     async def _down(self, feed: Feed) -> None:
