@@ -188,6 +188,34 @@ def test_carriers_that_are_cut_break_no_transfer(
         assert relay.cuts >= 3
 
 
+@pytest.mark.parametrize("kind", ["websocket", "poll"])
+def test_a_network_that_is_gone_for_a_while_breaks_no_transfer(
+    kind: str, tunnel: Tunnel, curl: Curl, plain: HttpOrigin, origins: LoopThread
+) -> None:
+    with origins.within(cutting_relay(tunnel.port)) as relay:
+        tunnel.join("work", relay.port)
+        client = tunnel.start_client("work", "--carrier", kind)
+        client.wait_for(f"tunnel up: {kind}")
+
+        def go_and_come_back() -> None:
+            relay.is_closed = True
+            origins.run(relay.cut())
+            wait_until(lambda: "no tunnel" in client.log.read_text(), "it notices")
+            relay.is_closed = False
+
+        # Within the transfer, which takes a second at this rate.
+        timer = threading.Timer(0.3, go_and_come_back)
+        timer.start()
+        try:
+            slowly = ["--limit-rate", "20M"]
+            done = curl(*proxies(client)["socks5"], *slowly, f"{plain.url}/bytes/{SIZE}")
+        finally:
+            timer.join()
+        assert done.errors == ""
+        assert hashlib.sha256(done.output).hexdigest() == pattern_hash(SIZE)
+        client.wait_for(f"tunnel up: {kind}", count=2)
+
+
 def test_status_tells_how_a_client_is(tunnel: Tunnel, client: Running) -> None:
     told = json.loads(tunnel.run("status", "work", "--json").stdout)
     assert told["up"] is True
