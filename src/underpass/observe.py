@@ -24,7 +24,7 @@ LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 _MICROSECONDS = 1_000_000
 
 
-# Not frozen, though nobody changes one: it is made for every request, in a third of the time.
+# Not frozen, though nobody changes one: it is made for every request, in a fifth of the time.
 @dataclass(slots=True)
 class AccessRecord:
     """One request or tunnel that ended.
