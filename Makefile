@@ -9,7 +9,7 @@ SECONDS ?= 60
 SEEDS ?= 1000
 SIM_SECONDS ?= 3600
 
-.PHONY: setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
+.PHONY: matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
 
 setup: $(READY)
 
@@ -58,6 +58,18 @@ sim: setup
 # Seeded defects, one after the other: do the tests tell? About ten minutes.
 mutants: setup
 	$(BIN)/python -m tests.mutants.run
+
+# Every carrier through every hostile box; writes docs/middleboxes.md.
+matrix: setup
+	$(BIN)/python -m tests.matrix.run
+
+# Every carrier cut every 2 s, under streams whose every byte is checked, for SECONDS.
+chaos: setup
+	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS)
+
+# SEEDS schedules of faults for each carrier.
+faults: setup
+	$(BIN)/python -m tests.chaos.faults --seeds $(SEEDS)
 
 peers: setup
 	$(BIN)/python -m bench.peers install
