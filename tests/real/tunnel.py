@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,10 +145,6 @@ def tunnel_in(folder: Path) -> Iterator[Tunnel]:
         yield tunnel
 
 
-Program = Callable[[str], Path]
-
-
 def underpass_command(*arguments: str) -> str:
     """A command of ours as a shell takes it."""
-    words: Sequence[str] = underpass(*arguments)
-    return " ".join(words)
+    return " ".join(underpass(*arguments))
