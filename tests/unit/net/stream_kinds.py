@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import trustme
 
+from tests.unit.tunnel.joined import tunnel_streams
 from underpass.net.connect import connect_tcp, connect_tls
 from underpass.net.stream import Stream
 from underpass.net.transport import TransportStream
@@ -100,4 +101,5 @@ KINDS = (
     Kind("unix", unix, resets=False),
     Kind("tls", tls, half_closes=False),
     Kind("memory", memory),
+    Kind("tunnel", tunnel_streams),
 )
