@@ -106,7 +106,8 @@ async def run_seeds(carrier: str, seeds: Sequence[int], folder: Path) -> Tally:
         async with width:
             tally.seeds += 1
             try:
-                tally.bytes += await run_seed(there, carrier, seed)
+                moved = await run_seed(there, carrier, seed)
+                tally.bytes += moved
             except (UnderpassError, WrongBytesError, TimeoutError, ExceptionGroup) as error:
                 tally.failed[seed] = repr(error)
                 print(f"FAILED {error!r}; replay it: {replay(carrier, seed)}", flush=True)
