@@ -13,7 +13,6 @@ from underpass.carriers.pacing import Pacing
 from underpass.carriers.poll import PollCarrier
 from underpass.carriers.server_url import ServerUrl
 from underpass.carriers.stream import StreamCarrier
-from underpass.carriers.websocket import WebSocketCarrier
 from underpass.outbound.ways import Way, Ways
 from underpass.tunnel.joining import Maker
 
@@ -45,7 +44,7 @@ _Make = Callable[[HttpClient, Pacing], Carrier]
 
 def _kinds(ways: Ways, methods: Methods) -> Iterator[tuple[str, Sequence[Way], _Make]]:
     if methods.can_get:
-        yield "websocket", ways.for_websocket, WebSocketCarrier
+        yield "websocket", ways.for_websocket, _websocket
     if methods.can_get and methods.can_post:
         yield (
             "stream",
@@ -60,6 +59,14 @@ def _kinds(ways: Ways, methods: Methods) -> Iterator[tuple[str, Sequence[Way], _
         )
     if methods.can_get:
         yield "get", ways.for_requests, lambda client, pacing: GetCarrier(client, pacing)
+
+
+def _websocket(client: HttpClient, pacing: Pacing) -> Carrier:
+    from underpass.carriers.websocket import (  # noqa: PLC0415 - slow to load, not always used
+        WebSocketCarrier,
+    )
+
+    return WebSocketCarrier(client, pacing)
 
 
 def _making(make: _Make, url: ServerUrl, way: Way) -> Callable[[], Carrier]:

@@ -13,17 +13,18 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import truststore
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from underpass.address import Address
 from underpass.errors import ConfigurationError, DialError, Failure
 from underpass.net.connect import connect_tls
 from underpass.net.stream import Dial, Stream
 from underpass.net.transport import TransportStream
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 # A handshake is two round trips; through a chain of slow proxies that is a few seconds.
 TLS_SECONDS = 15.0
@@ -151,6 +152,11 @@ def key_hash(certificate: bytes) -> bytes:
 
     Raises `DialError` (UPSTREAM_TLS) for what is no certificate.
     """
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see `_parse`
+        Encoding,
+        PublicFormat,
+    )
+
     key = _parse(certificate).public_key()
     return hashlib.sha256(
         key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -158,6 +164,8 @@ def key_hash(certificate: bytes) -> bytes:
 
 
 def _parse(certificate: bytes) -> x509.Certificate:
+    from cryptography import x509  # noqa: PLC0415 - slow to load, and http:// does without it
+
     try:
         return x509.load_der_x509_certificate(certificate)
     except ValueError as error:

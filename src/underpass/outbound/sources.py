@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import shutil
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -106,6 +105,8 @@ async def from_system(url: ServerUrl, environ: Mapping[str, str]) -> Setting | N
 
 
 def _from_urllib(url: ServerUrl) -> Setting | None:
+    import urllib.request  # noqa: PLC0415 - slow to load, and not for every system
+
     proxy = urllib.request.getproxies().get(url.scheme)
     if not proxy or urllib.request.proxy_bypass(url.address.host):
         return None
