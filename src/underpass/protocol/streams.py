@@ -83,6 +83,10 @@ class Streams:
         # Smoothed round-trip time in seconds, kept current by the session.
         self.delay = 0.1
 
+    def __contains__(self, stream_id: int) -> bool:
+        """Whether there is such a stream, and it is not over."""
+        return stream_id in self._by_id
+
     def __len__(self) -> int:
         return len(self._table)
 

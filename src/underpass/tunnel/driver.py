@@ -50,7 +50,7 @@ class SessionDriver:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, TunnelStream] = {}
-        self._opening: dict[int, asyncio.Future[Address | None]] = {}
+        self._opening: dict[int, asyncio.Future[TunnelStream]] = {}
         self._draining: dict[int, tuple[int, asyncio.TimerHandle]] = {}
         self._feeds: dict[int, SessionFeed] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -119,22 +119,22 @@ class SessionDriver:
 
         Has no time-out of its own: the other end's dial has one, and the session its grace time.
         """
+        if self.session.state is SessionState.CLOSED:
+            raise DialError(Failure.TUNNEL_DOWN, "the tunnel's session is closed")
         try:
             stream_id = self.session.streams.open(address.host, address.port, kind)
         except LocalProtocolError as error:
             raise DialError(error.failure, error.reason) from error
-        opening = self._opening[stream_id] = self._loop.create_future()
+        opening: asyncio.Future[TunnelStream] = self._loop.create_future()
+        self._opening[stream_id] = opening
         self.settle()
         try:
-            bound = await opening
+            return await opening
         except asyncio.CancelledError:
             self.reset(stream_id)
             raise
         finally:
             self._opening.pop(stream_id, None)
-        stream = self._streams[stream_id]
-        stream.stands(bound)
-        return stream
 
     def accept(self, stream_id: int, bound: str) -> None:
         """Accept an offer."""
@@ -274,8 +274,10 @@ class SessionDriver:
         opening = self._opening.get(event.stream)
         if opening is None or opening.done():
             return
-        self._streams[event.stream] = TunnelStream(self, event.stream, None)
-        opening.set_result(_bound(event.bound))
+        stream = TunnelStream(self, event.stream, _bound(event.bound))
+        self._streams[event.stream] = stream
+        # It may be reset before the opener runs, which gets it all the same.
+        opening.set_result(stream)
 
     def _refused(self, event: StreamRefused) -> None:
         opening = self._opening.get(event.stream)
@@ -284,7 +286,9 @@ class SessionDriver:
 
     def _readable(self, event: StreamReadable) -> None:
         if event.stream in self._draining:
-            self._drop_received(event.stream)
+            # A reset that came with it is told next.
+            if event.stream in self.session.streams:
+                self._drop_received(event.stream)
         elif (stream := self._streams.get(event.stream)) is not None:
             stream.readable()
 
@@ -314,9 +318,10 @@ class SessionDriver:
 
 def _bound(text: str) -> Address | None:
     try:
-        return Address.parse(text)
+        address = Address.parse(text)
     except ValueError:
         return None
+    return address if address.ip is not None else None
 
 
 _HANDLERS: dict[type[Any], Callable[[SessionDriver, Any], None]] = {

@@ -172,10 +172,6 @@ class TunnelStream(Stream):
 
     # What the driver tells.
 
-    def stands(self, peer: Address | None) -> None:
-        """The far end has opened it, at `peer`."""
-        self._peer = peer
-
     def tell_lost(self, gone: asyncio.Future[None]) -> None:
         """Resolve `gone` when the stream is lost; one at a time."""
         self._gone = gone
