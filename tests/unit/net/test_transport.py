@@ -202,8 +202,11 @@ async def test_takes_little_that_is_not_on_its_way_while_it_is_kept_shallow(
     stream, other = await make_pair()
     other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024)
     stream.keep_shallow()
+
+    async def flood() -> None:
+        while True:
+            await stream.send(bytes(4096))
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            while True:
-                await stream.send(bytes(4096))
+        await asyncio.wait_for(flood(), 0.1)
     assert stream.transport.get_write_buffer_size() < 2 * SHALLOW_BUFFER
