@@ -6,7 +6,15 @@ import asyncio
 
 import pytest
 
-from tests.unit.frontends.http.dialogue import Dialled, RawClient, bench, field_of, origin, stage
+from tests.unit.frontends.http.dialogue import (
+    SECONDS,
+    Dialled,
+    RawClient,
+    bench,
+    field_of,
+    origin,
+    stage,
+)
 from tests.unit.net.test_message_stream import Scripted
 from underpass.address import Address
 from underpass.errors import DialError, Failure, StreamReset
@@ -214,14 +222,14 @@ async def test_the_proxy_itself_is_no_destination() -> None:
 
 
 async def test_a_reset_of_the_client_resets_the_destination() -> None:
-    seen: list[type[BaseException]] = []
+    seen: asyncio.Future[type[BaseException]] = asyncio.get_running_loop().create_future()
 
     async def waits(visitor: RawClient) -> None:
         await visitor.say(b"hello")
         try:
             await visitor.rest()
         except ConnectionResetError as error:
-            seen.append(type(error))
+            seen.set_result(type(error))
 
     async with origin(waits) as there, stage() as s, s.client() as client:
         await client.say(b"CONNECT %s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
@@ -229,7 +237,8 @@ async def test_a_reset_of_the_client_resets_the_destination() -> None:
         await client.exactly(5)
         client.reset()
         assert (await s.record()).reason == "reset by client"
-    assert seen == [ConnectionResetError]
+        async with asyncio.timeout(SECONDS):
+            assert await seen is ConnectionResetError
 
 
 async def test_a_reset_of_the_destination_resets_the_client() -> None:
