@@ -5,8 +5,6 @@ BIN := .venv/bin
 BASE := .venv/.base
 READY := .venv/.ready
 CODE := src tests bench scripts examples
-SECONDS ?= 60
-SEEDS ?= 1000
 SIM_SECONDS ?= 3600
 
 .PHONY: matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
@@ -48,10 +46,12 @@ types: $(BASE)
 cov: setup
 	$(BIN)/python -m pytest --cov=underpass --cov-branch --cov-report=term tests/unit tests/house tests/malformed tests/spellings
 
+fuzz: SECONDS ?= 60
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.fuzz_http --seconds $(SECONDS)
 
 # Two sessions and the worst of networks: SEEDS of them over all processors, within SIM_SECONDS.
+sim: SEEDS ?= 10000
 sim: setup
 	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --seconds $(SIM_SECONDS)
 
@@ -63,11 +63,13 @@ mutants: setup
 matrix: setup
 	$(BIN)/python -m tests.matrix.run
 
-# Every carrier cut every 2 s, under streams whose every byte is checked, for SECONDS.
+# Every carrier cut every 2 s, under streams whose every byte is checked, for SECONDS in all.
+chaos: SECONDS ?= 600
 chaos: setup
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS)
 
 # SEEDS schedules of faults for each carrier.
+faults: SEEDS ?= 1000
 faults: setup
 	$(BIN)/python -m tests.chaos.faults --seeds $(SEEDS)
 

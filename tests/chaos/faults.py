@@ -10,23 +10,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos import results
 from tests.matrix.exercise import Exercise, WrongBytesError
 from tests.matrix.stage import Entrance, Stage, client, stage
 from underpass.address import Address
 from underpass.client_options import CARRIERS
 from underpass.errors import UnderpassError
 from underpass.testing.middlebox import Behaviour, Hold, Middlebox
-
-RESULTS = Path(__file__).parents[2] / "bench" / "results" / "faults.json"
 
 # A schedule that takes longer has stalled. The worst of them take a tenth of it.
 SECONDS = 60.0
@@ -132,21 +129,20 @@ def main() -> int:
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
     tallies = []
-    started = time.monotonic()
+    started = results.now()
     for carrier in options.carriers.split(","):
         with tempfile.TemporaryDirectory() as folder:
             tallies.append(asyncio.run(run_seeds(carrier, seeds, Path(folder))))
         print(tallies[-1].line(), flush=True)
     found = {
         "first": options.first,
-        "seconds": round(time.monotonic() - started),
         "carriers": [
             {"carrier": one.carrier, "seeds": one.seeds, "bytes": one.bytes, "failed": one.failed}
             for one in tallies
         ],
     }
     if options.seeds > 1:
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        results.write("faults", started, found)
     return int(any(one.failed for one in tallies))
 
 

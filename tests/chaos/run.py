@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import tempfile
 from pathlib import Path
 
+from tests.chaos import results
 from tests.chaos.chaos import chaos
 
-RESULTS = Path(__file__).parents[2] / "bench" / "results"
 KINDS = ("auto", "websocket", "stream", "poll", "get")
 
 
@@ -21,6 +20,7 @@ def main() -> None:
     parser.add_argument("--carriers", default=",".join(KINDS))
     options = parser.parse_args()
     kinds = options.carriers.split(",")
+    started = results.now()
     found = []
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +37,7 @@ def main() -> None:
                 "p95": round(tally.percentile(0.95), 3),
             }
         )
-    (RESULTS / "chaos.json").write_text(json.dumps(found, indent=1) + "\n")
+    results.write("chaos", started, {"kinds": found})
 
 
 if __name__ == "__main__":
