@@ -23,7 +23,13 @@ from underpass.commands import (
     stdio,
     user,
 )
-from underpass.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from underpass.commands.base import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    take_late_words,
+)
 from underpass.errors import ConfigurationError, UnderpassError
 
 _EPILOG = """\
@@ -39,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_standard_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments, unknown = _parser().parse_known_args(run.own_part(given))
-        if unknown:
+        arguments, left = _parser().parse_known_args(run.own_part(given))
+        if unknown := take_late_words(arguments, left):
             # By the command's own parser: its usage is what the user needs to see.
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:

@@ -39,6 +39,18 @@ def add_command(
     return parser
 
 
+def take_late_words(arguments: argparse.Namespace, left: list[str]) -> list[str]:
+    """Put the words that stand behind an option into `arguments.words`, where a command has them.
+
+    argparse fills a list of words once, and leaves what follows an option over. Returns what is
+    left of that: all of it, where an unknown option is among it.
+    """
+    if "words" not in arguments or any(one.startswith("-") for one in left):
+        return left
+    arguments.words += left
+    return []
+
+
 def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
     """The state directory that ``--state`` or the environment names, or the usual one."""
     from underpass.config import load_server_options  # noqa: PLC0415

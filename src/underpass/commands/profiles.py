@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "profile", metavar="PROFILE", nargs="?", help="which profile (default: the only one)"
     )
+    add_way(parser)
+
+
+def add_way(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to reach the server."""
     parser.add_argument(
         "--invite-file", metavar="FILE", type=Path, help="use the invite in this file instead"
     )

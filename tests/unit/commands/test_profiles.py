@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.commands.profiling import INVITE, Ran, keep, ran
 from underpass import cli
+from underpass.client.control import socket_path
+from underpass.options import default_state
 
 __all__ = ["ran"]
 
@@ -17,6 +19,35 @@ def test_a_profile_is_found_by_its_name(ran: Ran) -> None:
     path = keep("work")
     assert cli.main(["client", "work"]) == 0
     assert ran.setups[0].profile.path == path
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "client work --via none",
+        "client --via none work",
+        "client -L 1:a:2 work --via none",
+        "run work --via none -- true",
+        "run --via none work -- true",
+        "status work --json",
+        "status --json work",
+    ],
+)
+def test_a_profile_stands_before_between_or_behind_the_options(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, argv: str
+) -> None:
+    keep("home")
+    path = keep("work")
+    asked: list[Path] = []
+
+    def ask(path: Path) -> dict[str, object]:
+        asked.append(path)
+        return {}
+
+    monkeypatch.setattr("underpass.client.control.ask", ask)
+    assert cli.main(argv.split()) in (0, 7)
+    expected = [socket_path(path, default_state())]
+    assert asked == expected or [setup.profile.path for setup in ran.setups] == [path]
 
 
 def test_without_a_profile_it_is_said_how_to_get_one(
