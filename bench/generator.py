@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.processes import BenchError
 
@@ -19,12 +19,13 @@ DIRECT = "direct"
 RUN_TIMEOUT = 200.0
 
 Result = dict[str, Any]
+Entry = Literal["connect", "socks5", "forward"]
 
 
 def compiled(name: str) -> Path:
     """The program `name`, compiled anew when its source is younger. Raises `BenchError`."""
     source, binary = HERE / f"{name}.c", BINARIES / name
-    newest = max(source.stat().st_mtime, (HERE / "loopback.h").stat().st_mtime)
+    newest = max(file.stat().st_mtime for file in (source, *HERE.glob("*.h")))
     if not binary.exists() or binary.stat().st_mtime < newest:
         BINARIES.mkdir(exist_ok=True)
         command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(source)]
@@ -38,7 +39,9 @@ def compiled(name: str) -> Path:
 class Load:
     """One run to make: `origin` is which of the origin's services it needs.
 
-    `patience`: how long what is under way at the end of `seconds` may still take.
+    `patience`: how long what is under way at the end of `seconds` may still take. `entry`: how it
+    comes in at the program, by CONNECT, SOCKS5 or a forwarded port. `setup`: how long opening a
+    fixed set of tunnels may take.
     """
 
     mode: str
@@ -47,6 +50,8 @@ class Load:
     seconds: float = 2.0
     warmup: float = 0.3
     patience: float = 3.0
+    entry: Entry = "connect"
+    setup: float = 60.0
 
 
 class Origin:
@@ -72,6 +77,7 @@ class Origin:
             self.generator, load.mode, "--proxy", proxy, "--origin", f"127.0.0.1:{ports}",
             "--tunnels", str(load.tunnels), "--seconds", str(load.seconds),
             "--warmup", str(load.warmup), "--patience", str(load.patience),
+            "--entry", load.entry, "--setup", str(load.setup),
         ]
         # fmt: on
 

@@ -1,19 +1,21 @@
 /* Load through an HTTP proxy (or straight to the origin), one scenario a run, one epoll loop.
  *
  *   loadgen MODE --proxy HOST:PORT|direct --origin HOST:PORT[,PORT...] [--tunnels N]
- *           [--seconds S] [--warmup S] [--patience S]
+ *           [--entry connect|socks5|forward] [--seconds S] [--warmup S] [--patience S] [--setup S]
  *
  * bulk-down  N tunnels, bytes pushed by the origin, each compared with the pattern
  * bulk-up    N tunnels, bytes pushed by us, compared and counted by the origin
  * pingpong   N tunnels, one 64-byte message under way in each
- * connects   N at a time: connect, CONNECT, one byte echoed, close
+ * connects   N at a time: connect, come in (CONNECT, or another entry), one byte echoed, close
  * gets       N connections kept alive: absolute-form GET, 1 KiB answered
  * idle       N tunnels that echoed one byte each, held until standard input ends
  * stall      N tunnels whose origin pushes and that are never read, held likewise
  *
  * Prints one JSON object. Ends by itself: every run has a deadline, and what is under way at its end
- * is waited for (--patience): a message that never comes back fails the run. Loopback only.
+ * is waited for (--patience): a message that never comes back fails the run. A fixed set of tunnels
+ * must be open within --setup. Loopback only.
  */
+#include "entry.h"
 #include "loopback.h"
 
 enum mode { BULK_DOWN, BULK_UP, PINGPONG, CONNECTS, GETS, IDLE, STALL, MODES };
@@ -30,7 +32,6 @@ enum {
     SOURCES = 16,
     /* Beyond this the proxy is broken and the run says so. */
     MOST_FAILURES = 100,
-    SETUP_SECONDS = 60,
     HOLD_SECONDS = 120,
     /* Histogram: 64 steps to each power of two, so a percentile is exact to 1.6%. */
     STEPS = 64,
@@ -40,6 +41,7 @@ enum {
 struct tunnel {
     int fd;
     enum state state;
+    int step;     /* of coming in: answers heard so far */
     int requests; /* gets: answers on this connection so far */
     uint64_t began, sent, received;
     size_t filled;
@@ -50,8 +52,9 @@ static const char *const mode_names[MODES] = {"bulk-down", "bulk-up", "pingpong"
                                               "gets",      "idle",    "stall"};
 static enum mode mode;
 static enum phase phase = OPENING;
+static enum entry entry = ENTRY_CONNECT;
 static int direct, poller, count = 1;
-static double seconds = 2, warmup = 0.3, patience = 3;
+static double seconds = 2, warmup = 0.3, patience = 3, setup = 60;
 static struct sockaddr_in proxy, origins[16];
 static int origin_count;
 static struct tunnel *tunnels;
@@ -143,7 +146,7 @@ static void start(struct tunnel *tunnel) {
     tunnel->began = clock_ns();
     tunnel->sent = tunnel->received = 0;
     tunnel->filled = 0;
-    tunnel->requests = 0;
+    tunnel->step = tunnel->requests = 0;
     opening_count++;
     if (connect(tunnel->fd, (const struct sockaddr *)to, sizeof *to) < 0 && errno != EINPROGRESS)
         die("connect: %s", strerror(errno));
@@ -172,16 +175,6 @@ static void send_whole(struct tunnel *tunnel, const void *bytes, size_t size) {
     if (sent != (ssize_t)size) die("a small message was not taken whole");
 }
 
-static void send_request(struct tunnel *tunnel, const char *method, const char *scheme, const char *path) {
-    char text[512], host[INET_ADDRSTRLEN], where[64];
-    const struct sockaddr_in *to = origin_of(tunnel);
-    inet_ntop(AF_INET, &to->sin_addr, host, sizeof host);
-    snprintf(where, sizeof where, "%s:%d", host, ntohs(to->sin_port));
-    snprintf(text, sizeof text, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: loadgen\r\nAccept: */*\r\n\r\n",
-             method, scheme, *path && direct ? "" : where, path, where);
-    send_whole(tunnel, text, strlen(text));
-}
-
 static void send_message(struct tunnel *tunnel) {
     tunnel->began = clock_ns();
     tunnel->filled = 0;
@@ -191,7 +184,10 @@ static void send_message(struct tunnel *tunnel) {
 static void send_get(struct tunnel *tunnel) {
     tunnel->began = clock_ns();
     tunnel->filled = 0;
-    send_request(tunnel, "GET", direct ? "" : "http://", "/");
+    char host[64], target[128] = "/", request[ENTRY_REQUEST];
+    address_text(host, sizeof host, origin_of(tunnel));
+    if (!direct && entry != ENTRY_FORWARD) snprintf(target, sizeof target, "http://%s/", host);
+    send_whole(tunnel, request, http_request(request, "GET", target, host));
 }
 
 /* The tunnels of a fixed set start together, so that none has a head start. */
@@ -212,18 +208,24 @@ static void opened(struct tunnel *tunnel) {
     else if (mode == GETS) send_get(tunnel);
 }
 
+static void ask(struct tunnel *tunnel) {
+    char request[ENTRY_REQUEST];
+    tunnel->filled = 0;
+    send_whole(tunnel, request, entry_request(entry, tunnel->step, origin_of(tunnel), request));
+}
+
 static void connected(struct tunnel *tunnel) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(tunnel->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error) {
         fail(tunnel, strerror(error));
-    } else if (direct || mode == GETS) {
+    } else if (direct || mode == GETS || !entry_steps[entry]) {
         opened(tunnel);
     } else {
         tunnel->state = HANDSHAKE;
         watch(tunnel, EPOLL_CTL_MOD, EPOLLIN);
-        send_request(tunnel, "CONNECT", "", "");
+        ask(tunnel);
     }
 }
 
@@ -235,22 +237,16 @@ static ssize_t fill(struct tunnel *tunnel) {
     return size < 0 && would_block() ? -1 : size > 0 ? size : 0;
 }
 
-static int succeeded(const struct tunnel *tunnel) {
-    const char *head = (const char *)tunnel->bytes;
-    return strncmp(head, "HTTP/1.", 7) == 0 && strncmp(head + 8, " 2", 2) == 0;
-}
-
 static void handshake(struct tunnel *tunnel) {
-    ssize_t size = fill(tunnel);
-    if (size == 0) {
-        fail(tunnel, "closed before the CONNECT was answered");
+    if (fill(tunnel) == 0) {
+        fail(tunnel, "closed before the entry answered");
         return;
     }
-    char *blank = strstr((char *)tunnel->bytes, "\r\n\r\n");
-    if (!blank) return;
-    if (!succeeded(tunnel)) fail(tunnel, "CONNECT was refused");
-    else if ((size_t)(blank + 4 - (char *)tunnel->bytes) != tunnel->filled)
-        fail(tunnel, "bytes after the answer to CONNECT that nobody sent");
+    ssize_t size = entry_answer(entry, tunnel->step, tunnel->bytes, tunnel->filled);
+    if (size == ANSWER_UNFINISHED) return;
+    if (size == ANSWER_REFUSED) fail(tunnel, "the entry refused");
+    else if ((size_t)size != tunnel->filled) fail(tunnel, "bytes after the entry's answer that nobody sent");
+    else if (++tunnel->step < entry_steps[entry]) ask(tunnel);
     else opened(tunnel);
 }
 
@@ -339,7 +335,7 @@ static void take_answer(struct tunnel *tunnel) {
     if (!blank || tunnel->filled < (size_t)(blank + 4 - head) + HTTP_BODY) return;
     *blank = 0;
     char *length = strcasestr(head, "\r\nContent-Length:");
-    if (!succeeded(tunnel) || (length && atoi(length + 17) != HTTP_BODY) ||
+    if (!http_succeeded(tunnel->bytes) || (length && atoi(length + 17) != HTTP_BODY) ||
         tunnel->filled != (size_t)(blank + 4 - head) + HTTP_BODY ||
         memcmp(blank + 4, pattern, HTTP_BODY)) {
         fail(tunnel, "a wrong answer");
@@ -376,8 +372,8 @@ static void advance(uint64_t now) {
         opened_ns = now;
         if (mode == IDLE || mode == STALL) phase = OVER;
         else if (mode != CONNECTS && mode != GETS) for (int i = 0; i < count; i++) go(&tunnels[i]);
-    } else if (phase == OPENING && now - began_ns > (uint64_t)SETUP_SECONDS * SECOND) {
-        die("only %d of %d tunnels opened in %d s", open_count, count, SETUP_SECONDS);
+    } else if (phase == OPENING && (double)(now - began_ns) / 1e9 > setup) {
+        die("only %d of %d tunnels opened in %g s", open_count, count, setup);
     } else if (phase == WARMUP && (double)(now - opened_ns) / 1e9 >= warmup) {
         phase = MEASURE;
         measure_ns = now;
@@ -430,6 +426,12 @@ static double number(const char *text, double most) {
     return value;
 }
 
+static enum entry entry_named(const char *name) {
+    for (enum entry found = 0; found < ENTRIES; found++)
+        if (!strcmp(name, entry_names[found])) return found;
+    die("not an entry: %s", name);
+}
+
 static void parse_arguments(int argc, char **argv) {
     int proxies = 0;
     for (mode = 0; argc > 1 && mode < MODES && strcmp(argv[1], mode_names[mode]); mode++) continue;
@@ -442,6 +444,8 @@ static void parse_arguments(int argc, char **argv) {
         else if (!strcmp(argv[i], "--seconds")) seconds = number(argv[i + 1], 60);
         else if (!strcmp(argv[i], "--warmup")) warmup = number(argv[i + 1], 10);
         else if (!strcmp(argv[i], "--patience")) patience = number(argv[i + 1], 60);
+        else if (!strcmp(argv[i], "--setup")) setup = number(argv[i + 1], 60);
+        else if (!strcmp(argv[i], "--entry")) entry = entry_named(argv[i + 1]);
         else die("unknown option %s", argv[i]);
     }
     if (!origin_count || count < 1 || direct == proxies) die("--proxy, --origin and --tunnels >= 1 are needed");

@@ -27,6 +27,8 @@ enum {
     CHUNK = 128 * 1024,
     /* The sink reports what it took this often; the reports cost under 0.001% of the traffic. */
     ACK_EVERY = 1024 * 1024,
+    /* And after so many nanoseconds, so that a program of less than 1 MiB/s has a rate too. */
+    ACK_AFTER = 50000000,
     HTTP_BODY = 1024,
     SECOND = 1000000000,
 };

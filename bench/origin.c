@@ -4,7 +4,7 @@
  * echo    sends back what comes
  * source  waits for one byte, then pushes the pattern until the other end goes
  * sink    checks the pattern, and sends its running total (u64, host order) once per ACK_EVERY
- *         bytes; a wrong byte is answered with UINT64_MAX and ends the stream
+ *         bytes or ACK_AFTER; a wrong byte is answered with UINT64_MAX and ends the stream
  * http    answers each request head with 200 and HTTP_BODY bytes of the pattern, keep-alive
  */
 #include "loopback.h"
@@ -25,7 +25,7 @@ struct end {
     int fd;
     enum kind kind;
     int listening, started, waits_for_room;
-    uint64_t position, acked;
+    uint64_t position, acked, acked_ns;
     size_t held;
     unsigned char *bytes; /* echo: not yet sent back; http: an unfinished head */
 };
@@ -146,8 +146,10 @@ static void serve_sink(struct end *end) {
     int wrong = memcmp(arrived, pattern_at(end->position), (size_t)size) != 0;
     end->position += (uint64_t)size;
     if (!wrong) report = end->position;
-    if (wrong || end->position - end->acked >= ACK_EVERY) {
+    uint64_t now = clock_ns();
+    if (wrong || end->position - end->acked >= ACK_EVERY || now - end->acked_ns >= ACK_AFTER) {
         end->acked = end->position;
+        end->acked_ns = now;
         /* Eight bytes fit whenever the other end reads its reports at all. */
         if (send(end->fd, &report, sizeof report, 0) != sizeof report || wrong) finish(end);
     }
