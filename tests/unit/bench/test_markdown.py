@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.page import write_page
+from bench.markdown import write_page
 
 
 def results(**changes: Any) -> dict[str, Any]:
@@ -30,38 +30,46 @@ def results(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def page_of(proxy: dict[str, Any]) -> str:
+    return write_page({"proxy": proxy})
+
+
 def test_write_page_names_machine_command_and_versions() -> None:
-    page = write_page(results())
+    page = page_of(results())
     assert "2 cores, Abacus, 4.0 GiB, Linux 6, CPython 3.11.7" in page
     assert "`python -m bench.run`, finished 2026-01-02 03:04 UTC: rounds: 3, 2.0 s" in page
     assert "squid 5.7 (one worker)" in page
 
 
 def test_write_page_says_where_a_peer_wins() -> None:
-    page = write_page(results())
+    page = page_of(results())
     assert "| CONNECT, one byte echoed, closed | **squid ahead of underpass, 2.00 ×** |" in page
 
 
 def test_write_page_tables_have_median_and_range() -> None:
-    page = write_page(results())
+    page = page_of(results())
     assert "| **underpass** | 50 (40 – 60) |" in page
     assert "| direct | 900 (900 – 900) |" in page
 
 
 def test_write_page_shows_only_what_was_measured() -> None:
-    page = write_page(results())
+    page = page_of(results())
     assert "proxy-connects.svg" in page
     assert "proxy-gets.svg" not in page
-    assert "## Memory" not in page
+    assert "### Memory" not in page
 
 
 def test_write_page_lists_failures() -> None:
-    assert "## Failed" not in write_page(results())
-    page = write_page(results(failures=["pproxy, gets: closed before the answer"]))
+    assert "### Failed" not in page_of(results())
+    page = page_of(results(failures=["pproxy, gets: closed before the answer"]))
     assert "- pproxy, gets: closed before the answer" in page
 
 
 def test_write_page_without_underpass_says_so() -> None:
-    page = write_page(results(values={"underpass": {}, "squid": {"connects": [100.0]}}))
+    page = page_of(results(values={"underpass": {}, "squid": {"connects": [100.0]}}))
     assert "best: squid; underpass was not measured" in page
     assert "underpass itself was not measured" in page
+
+
+def test_write_page_says_which_scenario_is_missing() -> None:
+    assert "**The proxy**\n\n- not measured\n" in write_page({})

@@ -85,11 +85,8 @@ def _bulk(bench: Bench, way: str) -> Values:
 def _pingpong(bench: Bench, tunnels: int) -> Values:
     result = bench.origin.run(bench.load("pingpong", "echo", tunnels), bench.address)
     name = f"pingpong-{tunnels}"
-    return {
-        name: result["per_second"],
-        f"{name}-p50": result["p50_us"],
-        f"{name}-p99": result["p99_us"],
-    }
+    percentiles = {f"{name}-{p}": result[f"{p}_us"] for p in ("p50", "p90", "p99", "p999")}
+    return {name: result["per_second"], **percentiles}
 
 
 def _connects(bench: Bench) -> Values:

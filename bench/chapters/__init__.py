@@ -1,0 +1,9 @@
+"""The chapters of docs/performance.md, in its order. A scenario that measures has one here."""
+
+from __future__ import annotations
+
+from bench.chapter import Chapter
+from bench.chapters import proxy
+
+CHAPTERS: tuple[Chapter, ...] = (proxy.CHAPTER,)
+BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
