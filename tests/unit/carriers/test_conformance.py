@@ -5,84 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.conformance.kinds import BRISK, IN_TURNS, Make
+from tests.conformance.transfer import hash_from, pattern_to
 from tests.unit.carriers.world import SECONDS, World, world
 from underpass.address import Address
-from underpass.carriers.base import Carrier
-from underpass.carriers.get import GetCarrier
-from underpass.carriers.methods import Methods
-from underpass.carriers.pacing import Pacing
-from underpass.carriers.poll import PollCarrier
-from underpass.carriers.stream import StreamCarrier
-from underpass.carriers.websocket import WebSocketCarrier
 from underpass.errors import DialError, Failure, StreamError, StreamReset
 from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 
 WHERE = Address("service.example", 7)
 MB = 1024 * 1024
+STREAMS = 1000
 
-Make = Callable[[World], Carrier]
-
-
-def websocket(one: World) -> Carrier:
-    return WebSocketCarrier(one.http(), Pacing())
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in IN_TURNS]
 
 
-def stream(one: World) -> Carrier:
-    return StreamCarrier(one.http(), Methods(), Pacing())
-
-
-def stream_without_put(one: World) -> Carrier:
-    return StreamCarrier(one.http(), Methods.parse("GET,POST"), Pacing())
-
-
-def poll(one: World) -> Carrier:
-    return PollCarrier(one.http(), Methods(), Pacing())
-
-
-def poll_without_put(one: World) -> Carrier:
-    return PollCarrier(one.http(), Methods.parse("GET,POST"), Pacing())
-
-
-def poll_by_post(one: World) -> Carrier:
-    return PollCarrier(one.http(), Methods.parse("POST"), Pacing())
-
-
-def poll_in_turns(one: World) -> Carrier:
-    pacing = Pacing()
-    pacing.turn_serial()
-    return PollCarrier(one.http(), Methods(), pacing)
-
-
-def get(one: World) -> Carrier:
-    return GetCarrier(one.http(), Pacing())
-
-
-def get_in_turns(one: World) -> Carrier:
-    pacing = Pacing()
-    pacing.turn_serial()
-    return GetCarrier(one.http(), pacing)
-
-
-KINDS = [
-    websocket,
-    stream,
-    stream_without_put,
-    poll,
-    poll_without_put,
-    poll_by_post,
-    # Each turn down waits for up to a second.
-    pytest.param(poll_in_turns, marks=pytest.mark.slow),
-    get,
-    pytest.param(get_in_turns, marks=pytest.mark.slow),
-]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*BRISK, *SLOW])
 def make(request: pytest.FixtureRequest) -> Make:
     kind: Make = request.param
     return kind
@@ -94,25 +36,6 @@ async def one(make: Make) -> AsyncIterator[World]:
     async with asyncio.timeout(SECONDS), world() as one:
         await one.attach(make(one))
         yield one
-
-
-async def pattern_to(end: Stream, size: int) -> str:
-    """Send `size` bytes that never repeat, end, and return their hash."""
-    source, digest = random.Random(size), hashlib.sha256()
-    while size:
-        data = source.randbytes(min(size, 256 * 1024))
-        digest.update(data)
-        await end.send(data)
-        size -= len(data)
-    await end.send_eof()
-    return digest.hexdigest()
-
-
-async def hash_from(end: Stream) -> str:
-    digest = hashlib.sha256()
-    while data := await end.receive():
-        digest.update(data)
-    return digest.hexdigest()
 
 
 async def test_opens_a_stream_and_brings_bytes_both_ways(one: World) -> None:
@@ -172,22 +95,31 @@ async def test_what_is_sent_arrives_both_ways_at_once(one: World, size: int) -> 
     assert came_down.result() == down.result()
 
 
-@pytest.mark.slow
-async def test_many_streams_at_once(one: World) -> None:
-    async def echo(number: int) -> None:
-        here, there = await one.open(Address("service.example", number))
-        message = b"%d " % number * 200
-        await here.send(message)
-        await here.send_eof()
-        digest = await hash_from(there)
-        assert digest == hashlib.sha256(message).hexdigest()
-        await there.send(message[::-1])
-        await there.send_eof()
-        assert await hash_from(here) == hashlib.sha256(message[::-1]).hexdigest()
+async def say_and_answer(one: Stream, other: Stream, number: int) -> None:
+    """Send one message each way, the second when the first is whole."""
+    message = b"%d " % number * 200
+    await one.send(message)
+    await one.send_eof()
+    assert await hash_from(other) == hashlib.sha256(message).hexdigest()
+    await other.send(message[::-1])
+    await other.send_eof()
+    assert await hash_from(one) == hashlib.sha256(message[::-1]).hexdigest()
 
+
+@pytest.mark.slow
+async def test_a_thousand_streams_of_either_end_are_open_at_once(one: World) -> None:
+    numbers = range(1, STREAMS + 1)
     async with asyncio.TaskGroup() as tasks:
-        for number in range(1, 201):
-            tasks.create_task(echo(number))
+        forth = [tasks.create_task(one.open(Address("forth.example", n))) for n in numbers]
+        back = [tasks.create_task(one.open_back(Address("back.example", n))) for n in numbers]
+    assert one.tunnel.stream_count == one.server.stream_count == 2 * STREAMS
+    async with asyncio.TaskGroup() as tasks:
+        for number, opened in enumerate(forth):
+            here, there = opened.result()
+            tasks.create_task(say_and_answer(here, there, number))
+        for number, opened in enumerate(back):
+            here, there = opened.result()
+            tasks.create_task(say_and_answer(there, here, number))
 
 
 @pytest.mark.slow

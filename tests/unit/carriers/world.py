@@ -110,6 +110,13 @@ class World:
         there = offer.accept(offer.address)
         return await opening, there
 
+    async def open_back(self, address: Address) -> tuple[Stream, Stream]:
+        """One that the server opens: the client's end and the server's."""
+        opening = self.tasks.create_task(self.server.open(address))
+        offer = await self.tunnel.accept()
+        here = offer.accept(offer.address)
+        return here, await opening
+
     async def dialled(self, address: Address) -> Stream | DialError:
         """A stream, or why there is none."""
         try:
