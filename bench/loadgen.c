@@ -2,6 +2,7 @@
  *
  *   loadgen MODE --proxy HOST:PORT|direct --origin HOST:PORT[,PORT...] [--tunnels N]
  *           [--entry connect|socks5|forward] [--seconds S] [--warmup S] [--patience S] [--setup S]
+ *           [--announce 0|1]
  *
  * bulk-down  N tunnels, bytes pushed by the origin, each compared with the pattern
  * bulk-up    N tunnels, bytes pushed by us, compared and counted by the origin
@@ -13,7 +14,8 @@
  *
  * Prints one JSON object. Ends by itself: every run has a deadline, and what is under way at its end
  * is waited for (--patience): a message that never comes back fails the run. A fixed set of tunnels
- * must be open within --setup. Loopback only.
+ * must be open within --setup; with --announce 1 a line says when it is, before its traffic begins.
+ * Loopback only.
  */
 #include "entry.h"
 #include "loopback.h"
@@ -53,7 +55,7 @@ static const char *const mode_names[MODES] = {"bulk-down", "bulk-up", "pingpong"
 static enum mode mode;
 static enum phase phase = OPENING;
 static enum entry entry = ENTRY_CONNECT;
-static int direct, poller, count = 1;
+static int direct, poller, count = 1, announces;
 static double seconds = 2, warmup = 0.3, patience = 3, setup = 60;
 static struct sockaddr_in proxy, origins[16];
 static int origin_count;
@@ -370,6 +372,7 @@ static void advance(uint64_t now) {
     if (phase == OPENING && all_ready()) {
         phase = WARMUP;
         opened_ns = now;
+        if (announces) printf("{\"opened\": %d}\n", open_count), fflush(stdout);
         if (mode == IDLE || mode == STALL) phase = OVER;
         else if (mode != CONNECTS && mode != GETS) for (int i = 0; i < count; i++) go(&tunnels[i]);
     } else if (phase == OPENING && (double)(now - began_ns) / 1e9 > setup) {
@@ -445,6 +448,7 @@ static void parse_arguments(int argc, char **argv) {
         else if (!strcmp(argv[i], "--warmup")) warmup = number(argv[i + 1], 10);
         else if (!strcmp(argv[i], "--patience")) patience = number(argv[i + 1], 60);
         else if (!strcmp(argv[i], "--setup")) setup = number(argv[i + 1], 60);
+        else if (!strcmp(argv[i], "--announce")) announces = (int)number(argv[i + 1], 1);
         else if (!strcmp(argv[i], "--entry")) entry = entry_named(argv[i + 1]);
         else die("unknown option %s", argv[i]);
     }
