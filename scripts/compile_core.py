@@ -55,7 +55,8 @@ from mypyc.build import mypycify
 from setuptools import setup
 # What is not of the core is checked by `make types`, and need not be installed here.
 options = ["--follow-imports=silent", "--ignore-missing-imports"]
-setup(name="core", ext_modules=mypycify([*options, *sys.argv[1:]]), packages=[],
+modules = mypycify([*options, *sys.argv[1:]], debug_level="0")
+setup(name="core", ext_modules=modules, packages=[],
       script_args=["--quiet", "build_ext", "--inplace"])
 """
 

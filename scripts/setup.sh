@@ -90,7 +90,8 @@ install_python() {
     fi
     say "installing Python packages"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    # What is installed editable is pure, so nothing is fetched for compiling.
+    UNDERPASS_COMPILE=0 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --constraint constraints.txt --group lint --group test --editable .
 }
 

@@ -96,7 +96,7 @@ class _Version(argparse.Action):
             number = "(not installed)"
         core = find_spec("underpass.protocol.session")
         is_compiled = core is not None and str(core.origin).endswith(tuple(EXTENSION_SUFFIXES))
-        print(f"underpass {number}{' (compiled core)' if is_compiled else ''}")
+        print(f"underpass {number} ({'compiled' if is_compiled else 'pure'} core)")
         parser.exit()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
@@ -35,9 +36,13 @@ def test_the_module_runs_as_a_program() -> None:
     assert done.stdout.startswith("underpass ")
 
 
-def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModuleSpec("session", None, origin="session.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
     assert cli.main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("underpass ")
+    assert re.fullmatch(r"underpass \S+ \(pure core\)\n", capsys.readouterr().out)
 
 
 def test_version_tells_a_compiled_core(
@@ -54,7 +59,7 @@ def test_version_is_printed_without_an_installation(
 ) -> None:
     monkeypatch.setattr(sys, "path", [])
     assert cli.main(["--version"]) == 0
-    assert capsys.readouterr().out == "underpass (not installed)\n"
+    assert capsys.readouterr().out == "underpass (not installed) (pure core)\n"
 
 
 @pytest.mark.parametrize(
