@@ -24,7 +24,7 @@ Entry = Literal["connect", "socks5", "forward"]
 
 def compiled(name: str) -> Path:
     """The program `name`, compiled anew when its source is younger. Raises `BenchError`."""
-    source, binary = HERE / f"{name}.c", BINARIES / name
+    source, binary = HERE / f"{name}.c", BINARIES / Path(name).name
     newest = max(file.stat().st_mtime for file in (source, *HERE.glob("*.h")))
     if not binary.exists() or binary.stat().st_mtime < newest:
         BINARIES.mkdir(exist_ok=True)
