@@ -1,6 +1,7 @@
 """An event loop whose clock jumps: when nothing is left to do, it is the time of the next timer.
 
-For what happens in memory alone. An hour passes in a moment, and always in the same way.
+An hour passes in a moment, and in memory always in the same way. Sockets on loopback, both ends of
+which are in the scene, need a little patience: what was sent is almost always there at once.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ START = 5000.0
 
 
 class _Clock(selectors.SelectSelector):
-    """Nothing ever becomes ready: waiting is a jump."""
+    """What is not ready within `patience` seconds never is: waiting is a jump."""
 
-    now = START
+    def __init__(self, patience: float) -> None:
+        super().__init__()
+        self.now = START
+        self._patience = patience
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        is_idle = timeout is None or timeout > 0
+        ready = super().select(self._patience if is_idle else 0)
         if ready:
             return ready
         if timeout is None:
@@ -34,21 +39,21 @@ class _Clock(selectors.SelectSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._clock = _Clock()
+    def __init__(self, patience: float) -> None:
+        self._clock = _Clock(patience)
         super().__init__(self._clock)
 
     def time(self) -> float:
         return self._clock.now
 
 
-def play(scene: Callable[[], Awaitable[None]]) -> None:
-    """Run a scene to its end on such a loop."""
+def play(scene: Callable[[], Awaitable[None]], patience: float = 0.0) -> None:
+    """Run a scene to its end on such a loop; `patience` in seconds, for sockets."""
 
     async def main() -> None:
         await scene()
 
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=lambda: _Loop(patience)) as runner:
         runner.run(main())
 
 
