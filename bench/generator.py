@@ -22,6 +22,10 @@ Result = dict[str, Any]
 Entry = Literal["connect", "socks5", "forward"]
 
 
+class StalledError(BenchError):
+    """Nothing was wrong, but what was waited for did not come in time."""
+
+
 def compiled(name: str) -> Path:
     """The program `name`, compiled anew when its source is younger. Raises `BenchError`."""
     source, binary = HERE / f"{name}.c", BINARIES / Path(name).name
@@ -82,7 +86,9 @@ class Origin:
         # fmt: on
 
     def run(self, load: Load, proxy: str) -> Result:
-        """Run to the end. Raises `BenchError` with the generator's reason."""
+        """Run to the end. Raises `BenchError` with the generator's reason, `StalledError` if it
+        waited in vain.
+        """
         with self.held(load, proxy) as result:
             return result
 
@@ -98,6 +104,8 @@ class Origin:
                 result: Result = json.loads(line or '{"error": "the generator died"}')
                 if reason := result.get("error"):
                     raise BenchError(reason)
+                if reason := result.get("stalled"):
+                    raise StalledError(reason)
                 yield result
             finally:
                 process.communicate(timeout=RUN_TIMEOUT)

@@ -106,7 +106,7 @@ static void print_result(void) {
     printf(", \"failures\": %lu, \"reconnects\": %lu", failures, reconnects);
     if (mode == BULK_DOWN || mode == BULK_UP) {
         double between = (double)(last_ns - first_ns) / 1e9;
-        if (last_ns <= first_ns) die("the transfer stood still");
+        if (last_ns <= first_ns) stalled("the transfer stood still");
         printf(", \"bytes\": %lu, \"bytes_per_second\": %.0f", total,
                (double)(last_total - first_total) / between);
     } else if (mode == IDLE || mode == STALL) {
@@ -376,7 +376,7 @@ static void advance(uint64_t now) {
         if (mode == IDLE || mode == STALL) phase = OVER;
         else if (mode != CONNECTS && mode != GETS) for (int i = 0; i < count; i++) go(&tunnels[i]);
     } else if (phase == OPENING && (double)(now - began_ns) / 1e9 > setup) {
-        die("only %d of %d tunnels opened in %g s", open_count, count, setup);
+        stalled("only %d of %d tunnels opened in %g s", open_count, count, setup);
     } else if (phase == WARMUP && (double)(now - opened_ns) / 1e9 >= warmup) {
         phase = MEASURE;
         measure_ns = now;
@@ -387,7 +387,7 @@ static void advance(uint64_t now) {
     } else if (phase == DRAIN && !under_way) {
         phase = OVER;
     } else if (phase == DRAIN && (double)(now - end_ns) / 1e9 >= patience) {
-        die("%d of %d exchanges never ended", under_way, count);
+        stalled("%d of %d exchanges never ended", under_way, count);
     }
 }
 

@@ -53,15 +53,26 @@ static inline uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* The one JSON object of a run that failed. */
-__attribute__((noreturn, format(printf, 1, 2))) static inline void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("{\"error\": \"", stdout);
+/* The one JSON object of a run that failed; `what` is its key. */
+__attribute__((noreturn)) static inline void end_badly(const char *what, const char *format, va_list arguments) {
+    printf("{\"%s\": \"", what);
     vprintf(format, arguments);
     puts("\"}");
     fflush(stdout);
     exit(1);
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static inline void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    end_badly("error", format, arguments);
+}
+
+/* Of a run that waited in vain: nothing was wrong, only nothing came. */
+__attribute__((noreturn, format(printf, 1, 2))) static inline void stalled(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    end_badly("stalled", format, arguments);
 }
 
 /* Only loopback is ever spoken to: the generator must not be a weapon by a slip of the keyboard. */
