@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from underpass.errors import ConfigurationError, DialError, Failure, UnderpassError
     from underpass.frontends.http import Authenticator, Throttled
     from underpass.observe import AccessRecord, Counter, Counters, Observer
-    from underpass.options import Limits, ProxyOptions, Via
+    from underpass.options import Limits, ProxyOptions
+    from underpass.outbound.via import Via
     from underpass.protocol.http.credentials import Basic, Bearer
     from underpass.proxy import Parts, Proxy
     from underpass.server_options import ServerLimits, ServerOptions
@@ -73,7 +74,8 @@ _HOMES = {
     "errors": ("ConfigurationError", "DialError", "Failure", "UnderpassError"),
     "frontends.http": ("Authenticator", "Throttled"),
     "observe": ("AccessRecord", "Counter", "Counters", "Observer"),
-    "options": ("Limits", "ProxyOptions", "Via"),
+    "options": ("Limits", "ProxyOptions"),
+    "outbound.via": ("Via",),
     "protocol.http.credentials": ("Basic", "Bearer"),
     "proxy": ("Parts", "Proxy"),
     "server_options": ("ServerLimits", "ServerOptions"),

@@ -11,8 +11,16 @@ from typing import Annotated, Literal
 from underpass.address import Address, ListenAddress
 from underpass.carriers.methods import Methods
 from underpass.errors import ConfigurationError
-from underpass.options import LISTEN, LOG, PATH, Kind, Via, default_state
+from underpass.option_kinds import (
+    LISTEN,
+    LOG,
+    PATH,
+    Kind,
+    check_no_listener_twice,
+    default_state,
+)
 from underpass.outbound.pac_location import PREFIX, PacLocation
+from underpass.outbound.via import Chain, parse_chain
 
 CARRIERS = ("websocket", "stream", "poll", "get")
 """The kinds of carriers by name, best first."""
@@ -61,7 +69,7 @@ class Through:
     `is_auto`: through what the environment and the system say; `pac`: what that PAC file says.
     """
 
-    chain: tuple[Via, ...] = ()
+    chain: Chain = ()
     is_auto: bool = False
     pac: PacLocation | None = None
 
@@ -77,7 +85,7 @@ class Through:
             return cls()
         if text.startswith(PREFIX):
             return cls(pac=PacLocation.parse(text))
-        return cls(tuple(Via.parse(url.strip()) for url in text.split(",")))
+        return cls(parse_chain(text))
 
     @property
     def scheme(self) -> str:
@@ -147,9 +155,7 @@ class ClientOptions:
 
     def __post_init__(self) -> None:
         listeners = [*self.socks, *self.http, *(forward.listen for forward in self.forward)]
-        fixed = [address for address in listeners if address.port or address.path]
-        if len(set(fixed)) < len(fixed):
-            raise ConfigurationError("socks, http, forward: the same address twice")
+        check_no_listener_twice("socks, http, forward", listeners)
         for forward in self.forward:
             if not forward.listen.is_loopback:
                 raise ConfigurationError(

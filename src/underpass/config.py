@@ -7,27 +7,25 @@ unknown key, a wrong type, a value out of range or a secret that others can read
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
 import os
 import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
-import msgspec
-
-from underpass.access import Rule
-from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
-from underpass.options import Kind, Limits, ProxyOptions, Via
-from underpass.server_options import ServerLimits, ServerOptions
+from underpass.option_kinds import Kind
+
+if TYPE_CHECKING:
+    from underpass.client_options import ClientOptions, Through
+    from underpass.options import ProxyOptions
+    from underpass.outbound.via import Via
+    from underpass.server_options import ServerOptions
 
 PREFIX = "UNDERPASS_"
 VIA_PASSWORD = "UNDERPASS_VIA_PASSWORD"  # noqa: S105 - the name of a variable
@@ -41,17 +39,7 @@ MAX_SECRET_BYTES = 1024
 # As much of a wrong value as fits on a line.
 _SHOWN = 40
 
-
-Options = TypeVar("Options", ProxyOptions, ServerOptions, ClientOptions)
-
-
-def _kinds(options: type, limits: type) -> dict[str, Kind]:
-    found = {}
-    for owner, prefix in ((options, ""), (limits, "limits.")):
-        for name, hint in get_type_hints(owner, include_extras=True).items():
-            if hint is not limits:
-                found[prefix + name] = next(k for k in hint.__metadata__ if isinstance(k, Kind))
-    return found
+Options = TypeVar("Options", "ProxyOptions", "ServerOptions", "ClientOptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +54,64 @@ class _Section(Generic[Options]):
     make: Callable[[dict[str, Any], dict[str, Any]], Options]
 
 
-KINDS: Mapping[str, Kind] = _kinds(ProxyOptions, Limits)
-"""The kind of every option, by its key below ``[proxy]``, such as ``limits.head_timeout``."""
+# Each is made when it is first asked for: a command reads its own options alone.
 
-SERVER_KINDS: Mapping[str, Kind] = _kinds(ServerOptions, ServerLimits)
-"""The same of the server, below ``[server]``."""
 
-CLIENT_KINDS: Mapping[str, Kind] = _kinds(ClientOptions, NoneType)
-"""The same of the client, below ``[client]``; it has no limits."""
+@cache
+def _proxy() -> _Section[ProxyOptions]:
+    from underpass.options import Limits, ProxyOptions  # noqa: PLC0415
 
-_PROXY = _Section(
-    "proxy", KINDS, lambda values, limits: ProxyOptions(limits=Limits(**limits), **values)
-)
-_SERVER = _Section(
-    "server",
-    SERVER_KINDS,
-    lambda values, limits: ServerOptions(limits=ServerLimits(**limits), **values),
-)
-_CLIENT = _Section("client", CLIENT_KINDS, lambda values, _: ClientOptions(**values))
+    return _Section(
+        "proxy",
+        _kinds(ProxyOptions, Limits),
+        lambda values, limits: ProxyOptions(limits=Limits(**limits), **values),
+    )
+
+
+@cache
+def _server() -> _Section[ServerOptions]:
+    from underpass.server_options import ServerLimits, ServerOptions  # noqa: PLC0415
+
+    return _Section(
+        "server",
+        _kinds(ServerOptions, ServerLimits),
+        lambda values, limits: ServerOptions(limits=ServerLimits(**limits), **values),
+    )
+
+
+@cache
+def _client() -> _Section[ClientOptions]:
+    from underpass.client_options import ClientOptions  # noqa: PLC0415
+
+    return _Section(
+        "client", _kinds(ClientOptions, NoneType), lambda values, _: ClientOptions(**values)
+    )
+
+
+def _kinds(options: type, limits: type) -> dict[str, Kind]:
+    found = {}
+    for owner, prefix in ((options, ""), (limits, "limits.")):
+        for name, hint in get_type_hints(owner, include_extras=True).items():
+            if hint is not limits:
+                found[prefix + name] = next(k for k in hint.__metadata__ if isinstance(k, Kind))
+    return found
+
+
+def proxy_kinds() -> Mapping[str, Kind]:
+    """The kind of every option, by its key below ``[proxy]``, such as ``limits.head_timeout``."""
+    return _proxy().kinds
+
+
+def server_kinds() -> Mapping[str, Kind]:
+    """The same of the server, below ``[server]``."""
+    return _server().kinds
+
+
+def client_kinds() -> Mapping[str, Kind]:
+    """The same of the client, below ``[client]``; it has no limits."""
+    return _client().kinds
+
+
 # In the file of a profile, its own table stands beside that of the client's options.
 _TABLES = ("proxy", "server", "client", "profile")
 
@@ -111,7 +139,7 @@ def load_proxy_options(
     `flags` are by option name, with text or lists of text; None is a flag that was not given.
     Raises `ConfigurationError`.
     """
-    return _load(_PROXY, [config] if config else [], environ or {}, flags or {})
+    return _load(_proxy(), [config] if config else [], environ or {}, flags or {})
 
 
 def load_server_options(
@@ -120,7 +148,7 @@ def load_server_options(
     flags: Mapping[str, object] | None = None,
 ) -> ServerOptions:
     """Read the server's options, as `load_proxy_options` does the proxy's."""
-    return _load(_SERVER, [config] if config else [], environ or {}, flags or {})
+    return _load(_server(), [config] if config else [], environ or {}, flags or {})
 
 
 def load_client_options(
@@ -130,7 +158,7 @@ def load_client_options(
 ) -> ClientOptions:
     """Read the client's options, as `load_proxy_options` does the proxy's; of several files, later
     ones are stronger."""
-    return _load(_CLIENT, configs, environ or {}, flags or {})
+    return _load(_client(), configs, environ or {}, flags or {})
 
 
 def _load(
@@ -207,20 +235,20 @@ def _table(path: Path, name: str, value: object) -> dict[str, object]:
 
 
 def _environment(section: _Section[Options], environ: Mapping[str, str]) -> _Layer:
-    # What is another command's is known too: both may be started from one environment.
-    variables = {_variable(key): key for key in [*KINDS, *SERVER_KINDS, *CLIENT_KINDS]}
-    values: dict[str, object] = {}
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
-            continue
-        if name not in variables:
-            raise ConfigurationError(f"environment: {_known(name, variables)}")
-        if variables[name] in section.kinds:
-            values[variables[name]] = value
+    variables = {_variable(key): key for key in section.kinds}
+    given = [name for name in environ if name.startswith(PREFIX) and name not in OTHER_VARIABLES]
+    if not variables.keys() >= set(given):
+        # What is another command's is known too: both may be started from one environment.
+        all_keys = [*proxy_kinds(), *server_kinds(), *client_kinds()]
+        known = [_variable(key) for key in all_keys]
+        for name in given:
+            if name not in known:
+                raise ConfigurationError(f"environment: {_known(name, known)}")
 
     def label(key: str) -> str:
         return f"environment: {_variable(key)}"
 
+    values = {variables[name]: environ[name] for name in given if name in variables}
     return _Layer("environment", label, values)
 
 
@@ -255,6 +283,11 @@ def _decode(section: _Section[Options], layer: _Layer) -> dict[str, Any]:
 
 def _value(kind: Kind, raw: object, textual: bool) -> object:
     """Check and parse one value; `ValueError` with a reason that follows "key: "."""
+    if kind.wire is str and not kind.many and isinstance(raw, str):
+        # Text that is to be text: most commands are given no more, and are spared the rest.
+        return raw if kind.parse is None else kind.parse(raw)
+    import msgspec  # noqa: PLC0415
+
     wire = list[kind.wire] if kind.many else kind.wire  # type: ignore[name-defined]
     if kind.many and textual and isinstance(raw, str):
         raw = re.split(r"[\s,]+", raw.strip(", \t\n")) if raw.strip(", \t\n") else []
@@ -288,6 +321,8 @@ def _described(raw: object) -> str:
 
 def _known(key: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Say that `key` is unknown, and which known one it may be meant to be."""
+    import difflib  # noqa: PLC0415 - for mistakes alone
+
     close = difflib.get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{ascii(key)[1:-1]}: unknown option{hint}"
@@ -299,7 +334,8 @@ def _known(key: str, known: Mapping[str, object] | Sequence[str]) -> str:
 def _put_password(values: dict[str, Any], environ: Mapping[str, str]) -> None:
     """Put the password from a file or the environment in the place of the URL's own."""
     via: Via | Through | None = values.get("via")
-    if isinstance(via, Through) and not via.chain:
+    if via is not None and not via.scheme:
+        # No proxy is named, so there is none to give a password to.
         via = None
     path: Path | None = values.get("via_password_file")
     if path is not None:
@@ -354,45 +390,3 @@ def _is_open(path: Path) -> bool:
     """Whether everybody may read `path`. Something other than a file (a pipe) is not open."""
     mode = os.stat(path).st_mode
     return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
-
-
-# --- showing --------------------------------------------------------------------------------------
-
-
-def show(options: ProxyOptions | ServerOptions) -> str:
-    """The options as TOML, every one, with secrets redacted; what is not set is a comment."""
-    table = "proxy" if isinstance(options, ProxyOptions) else "server"
-    lines = [f"[{table}]"]
-    lines += [_shown(f.name, getattr(options, f.name)) for f in _fields(options)]
-    lines += ["", f"[{table}.limits]"]
-    lines += [_shown(f.name, getattr(options.limits, f.name)) for f in _fields(options.limits)]
-    return "\n".join(lines) + "\n"
-
-
-def _fields(
-    options: ProxyOptions | Limits | ServerOptions | ServerLimits,
-) -> list[dataclasses.Field[Any]]:
-    return [field for field in dataclasses.fields(options) if field.name != "limits"]
-
-
-def _shown(name: str, value: object) -> str:
-    if value is None:
-        return f"# {name} is not set"
-    if isinstance(value, tuple):
-        return f"{name} = [{', '.join(_scalar(item) for item in value)}]"
-    return f"{name} = {_scalar(value)}"
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, Rule):
-        value = rule_text(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    # A JSON string is a TOML basic string: the same escapes.
-    return str(value) if isinstance(value, int | float) else json.dumps(str(value))
-
-
-def rule_text(rule: Rule) -> str:
-    """A rule as it is written in a file, without its effect."""
-    text = str(rule)
-    return text.removeprefix(f"{rule.effect.value} ") if isinstance(rule.effect, Enum) else text

@@ -174,7 +174,7 @@ class Proxy:
         limits = options.limits
         resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
         direct = Direct(resolver, DirectOptions(limits.connect_timeout))
-        outbound = Upstream.from_url(options.via.url, direct) if options.via else direct
+        outbound = Upstream(options.via, direct.open) if options.via else direct
         policy = self._parts.policy or Policy(options.rules)
         return Guard(policy, outbound, self._own, self.observer.counters)
 

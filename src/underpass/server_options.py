@@ -5,27 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-from underpass.access import Rule
 from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
-from underpass.options import (
-    ALLOW,
+from underpass.option_kinds import LISTEN, Kind
+from underpass.serving_options import (
     COUNT,
     COUNT_OR_NONE,
-    DENY,
-    LISTEN,
-    LOG,
-    METRICS,
-    PATH,
     SECONDS,
     SECONDS_OR_AT_ONCE,
     SECONDS_OR_NONE,
-    Kind,
-    default_state,
+    ServingOptions,
 )
 
 # What needs no encoding in a path (RFC 3986 section 3.3), so that every box leaves it as it is.
@@ -96,7 +89,7 @@ class ServerLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
+class ServerOptions(ServingOptions):
     """All that `underpass server` can be told. Raises `ConfigurationError` where options clash.
 
     listen: where to accept; port 0 is any free one.
@@ -114,36 +107,17 @@ class ServerOptions:
     """
 
     listen: Annotated[tuple[ListenAddress, ...], LISTEN] = (ListenAddress("127.0.0.1", 8090),)
-    allow: Annotated[tuple[Rule, ...], ALLOW] = ()
-    deny: Annotated[tuple[Rule, ...], DENY] = ()
-    state: Annotated[Path, PATH] = field(default_factory=default_state)
     prefix: Annotated[str, _PATH_PREFIX] = ""
     proxy: Annotated[bool, _SWITCH] = False
     decoy: Annotated[str | Path | None, _DECOY] = None
-    tls_cert: Annotated[Path | None, PATH] = None
-    tls_key: Annotated[Path | None, PATH] = None
     tls_self: Annotated[bool, _SWITCH] = False
-    metrics: Annotated[ListenAddress | None, METRICS] = None
-    log: Annotated[Literal["text", "json"], LOG] = "text"
-    log_file: Annotated[Path | None, PATH] = None
     limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:
-        if not self.listen:
-            raise ConfigurationError("listen: expected at least one address")
-        fixed = [address for address in self.listen if address.port or address.path]
-        if len(set(fixed)) < len(fixed):
-            raise ConfigurationError("listen: the same address twice")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            present, absent = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
-            raise ConfigurationError(f"{present}: needs {absent} beside it")
+        # By its name: with slots, `super()` would look in a class that is no more.
+        ServingOptions.__post_init__(self)
         if self.tls_self and self.tls_cert is not None:
             raise ConfigurationError("tls_self: there is a tls_cert already; use one of them")
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """All rules, as a `Policy` takes them."""
-        return self.allow + self.deny
 
     @property
     def is_tls(self) -> bool:

@@ -10,9 +10,10 @@ from pathlib import Path
 from tests.fuzz.target import Target, expect, pieces
 from underpass.access import Effect, Rule
 from underpass.address import Address, ListenAddress
-from underpass.config import load_proxy_options, show
+from underpass.config import load_proxy_options
 from underpass.errors import ConfigurationError, DialError, RemoteProtocolError
-from underpass.options import Via
+from underpass.option_text import show
+from underpass.outbound.via import Via
 from underpass.protocol.grammar import Buffer, EndOfData, Need
 from underpass.protocol.http.credentials import parse_proxy_authorization
 from underpass.protocol.http.digest import Answerer, Login, Request, parse_challenges

@@ -18,7 +18,8 @@ from tests.malformed.case import Case
 from tests.origins.held import LoopFactory, held
 from underpass import AccessRecord, ListenAddress, Observer, Parts, Proxy, ProxyOptions
 from underpass.access import Effect, Rule
-from underpass.options import Limits, Via
+from underpass.options import Limits
+from underpass.outbound.via import Via
 
 LOOPBACK = "127.0.0.1"
 # Well above what a loaded machine needs, well below every time-out of the proxy: a hang fails here.

@@ -21,8 +21,8 @@ from underpass.errors import ConfigurationError
 from underpass.net.resolve import Resolver
 from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, TlsSeen, Trust
-from underpass.outbound.upstream import UpstreamProxy
-from underpass.outbound.ways import Chain, Ways
+from underpass.outbound.via import Chain, Via
+from underpass.outbound.ways import Ways
 from underpass.protocol.invite import Invite
 from underpass.server.invites import InviteTerms, make_invite
 from underpass.server_options import ServerLimits, ServerOptions
@@ -98,7 +98,7 @@ def _keeper(
     if entrance.via:
         login = f"{entrance.login}@" if entrance.login else ""
         via = entrance.via.replace("://", f"://{login}")
-        chain = (UpstreamProxy.parse(via),)
+        chain = (Via.parse(via),)
     trust = Trust(invite.pin or None, entrance.authorities)
     ways = Ways(url, [chain], Direct(Resolver(5.0)).open, ServerTls(trust, tls_seen))
     kinds = makers(url, ways, entrance.carrier, entrance.methods)

@@ -25,9 +25,8 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.net.resolve import Resolver
 from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, Trust
-from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.via import Chain, Via
 from underpass.outbound.ways import Way, Ways
-from underpass.protocol.http.digest import Login
 
 pytestmark = pytest.mark.real
 
@@ -54,8 +53,8 @@ def ways_to(origin: HttpOrigin, chain: Chain, authorities: Path | None = None) -
     return Ways(ServerUrl.parse(origin.url), [chain], Direct(Resolver()).open, tls)
 
 
-def proxy(port: int, password: str = PASSWORD, user: str = USER) -> UpstreamProxy:
-    return UpstreamProxy("http", Address("127.0.0.1", port), Login(user, password))
+def proxy(port: int, password: str = PASSWORD, user: str = USER) -> Via:
+    return Via("http", Address("127.0.0.1", port), user, password)
 
 
 async def used(way: Way, origin: HttpOrigin) -> None:
@@ -157,7 +156,7 @@ async def test_a_chain_of_squid_and_tinyproxy(
         squid(program, squid_folder, "http_access allow all") as first,
         tinyproxy(program, tmp_path) as last,
     ):
-        chain = tuple(UpstreamProxy("http", Address("127.0.0.1", p)) for p in (first, last))
+        chain = tuple(Via("http", Address("127.0.0.1", p)) for p in (first, last))
         for way in ways_to(plain, chain).for_requests:
             await used(way, plain)
     log = (squid_folder / "access.log").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ from hypothesis import strategies as st
 from underpass.access import Effect, Rule
 from underpass.address import ListenAddress
 from underpass.config import (
-    KINDS,
     MAX_FILE_BYTES,
     MAX_SECRET_BYTES,
     load_proxy_options,
+    proxy_kinds,
     read_secret,
-    show,
 )
 from underpass.errors import ConfigurationError
 from underpass.options import Limits, ProxyOptions
@@ -120,7 +118,7 @@ def test_every_option_can_stand_in_the_environment() -> None:
         "workers": "1",
         "identity": "x",
     }
-    for key in KINDS:
+    for key in proxy_kinds():
         if key in ("via_password_file", "tls_cert", "tls_key"):
             continue
         name = f"UNDERPASS_{key.upper().replace('.', '_')}"
@@ -399,28 +397,6 @@ def test_a_file_with_a_password_that_everybody_can_read_is_refused(file: Path) -
     assert load_proxy_options(file).via is not None
 
 
-# --- showing
-
-
-def test_what_is_shown_can_be_read_again(file: Path, tmp_path: Path) -> None:
-    options = load_proxy_options(write(file, FULL))
-    shown = show(options)
-    again = load_proxy_options(write(tmp_path / "again.toml", shown))
-    for key in KINDS:
-        name = key.removeprefix("limits.")
-        one, other = (options.limits, again.limits) if name != key else (options, again)
-        if not isinstance(getattr(one, name), Path):
-            assert getattr(one, name) == getattr(other, name), key
-    assert "# via_password_file is not set\n" in shown
-
-
-def test_what_is_shown_holds_no_password() -> None:
-    options = load_proxy_options(flags={"via": "http://me:hidden@p:1"})
-    shown = show(options)
-    assert tomllib.loads(shown)["proxy"]["via"] == "http://me:***@p:1"
-    assert "hidden" not in shown + repr(options)
-
-
 # --- anything at all
 
 
@@ -442,7 +418,7 @@ JSON_LIKE = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(KINDS)), JSON_LIKE)
+@given(st.sampled_from(sorted(proxy_kinds())), JSON_LIKE)
 def test_any_value_is_options_or_a_configuration_error(key: str, value: object) -> None:
     try:
         load_proxy_options(flags={key: value})

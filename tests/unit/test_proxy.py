@@ -23,7 +23,8 @@ from underpass.access import Effect, Policy, Principal, Rule
 from underpass.errors import ConfigurationError
 from underpass.net.listen import bind
 from underpass.observe import Counter, Counters, Histogram, Observer
-from underpass.options import Limits, Via
+from underpass.options import Limits
+from underpass.outbound.via import Via
 from underpass.protocol.http.credentials import Basic, Bearer
 from underpass.server.passwords import hash_password
 from underpass.server.user_store import SqliteUserStore, User

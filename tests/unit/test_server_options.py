@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from underpass.address import ListenAddress
-from underpass.config import load_server_options, show, tables_of
+from underpass.config import load_server_options, tables_of
 from underpass.errors import ConfigurationError
+from underpass.option_text import show
 from underpass.server_options import ServerOptions
 
 OUTSIDE = ListenAddress("0.0.0.0", 443)

@@ -10,9 +10,8 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.client_options import Through
 from underpass.errors import ConfigurationError, DialError
 from underpass.net.stream import Dial
-from underpass.outbound.pac import pac_chains
 from underpass.outbound.sources import automatic_chains
-from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.via import Chain
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +22,14 @@ async def chains_for(through: Through, url: ServerUrl, dial: Dial) -> Sequence[C
     Raises `ConfigurationError` for a setting that is none, or a PAC file that can't be had.
     """
     if through.pac is not None:
+        from underpass.outbound.pac import pac_chains  # noqa: PLC0415 - few networks have one
+
         try:
             return await pac_chains(through.pac, url, dial)
         except DialError as error:
             raise ConfigurationError(f"via: {error.details}") from error
     if not through.is_auto:
-        return [tuple(UpstreamProxy.parse(via.url) for via in through.chain)]
+        return [through.chain]
     try:
         return await automatic_chains(url, os.environ, dial)
     except DialError as error:

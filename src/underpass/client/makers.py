@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from underpass.carriers.base import Carrier
-from underpass.carriers.get import GetCarrier
 from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
-from underpass.carriers.poll import PollCarrier
 from underpass.carriers.server_url import ServerUrl
-from underpass.carriers.stream import StreamCarrier
 from underpass.outbound.ways import Way, Ways
 from underpass.tunnel.joining import Maker
 
@@ -46,27 +44,38 @@ def _kinds(ways: Ways, methods: Methods) -> Iterator[tuple[str, Sequence[Way], _
     if methods.can_get:
         yield "websocket", ways.for_websocket, _websocket
     if methods.can_get and methods.can_post:
-        yield (
-            "stream",
-            ways.for_requests,
-            lambda client, pacing: StreamCarrier(client, methods, pacing),
-        )
+        yield "stream", ways.for_requests, partial(_stream, methods)
     if methods.can_post:
-        yield (
-            "poll",
-            ways.for_requests,
-            lambda client, pacing: PollCarrier(client, methods, pacing),
-        )
+        yield "poll", ways.for_requests, partial(_poll, methods)
     if methods.can_get:
-        yield "get", ways.for_requests, lambda client, pacing: GetCarrier(client, pacing)
+        yield "get", ways.for_requests, _get
+
+
+# A kind is loaded when one is made: most tunnels never need more than the first.
 
 
 def _websocket(client: HttpClient, pacing: Pacing) -> Carrier:
-    from underpass.carriers.websocket import (  # noqa: PLC0415 - slow to load, not always used
-        WebSocketCarrier,
-    )
+    from underpass.carriers.websocket import WebSocketCarrier  # noqa: PLC0415
 
     return WebSocketCarrier(client, pacing)
+
+
+def _stream(methods: Methods, client: HttpClient, pacing: Pacing) -> Carrier:
+    from underpass.carriers.stream import StreamCarrier  # noqa: PLC0415
+
+    return StreamCarrier(client, methods, pacing)
+
+
+def _poll(methods: Methods, client: HttpClient, pacing: Pacing) -> Carrier:
+    from underpass.carriers.poll import PollCarrier  # noqa: PLC0415
+
+    return PollCarrier(client, methods, pacing)
+
+
+def _get(client: HttpClient, pacing: Pacing) -> Carrier:
+    from underpass.carriers.get import GetCarrier  # noqa: PLC0415
+
+    return GetCarrier(client, pacing)
 
 
 def _making(make: _Make, url: ServerUrl, way: Way) -> Callable[[], Carrier]:

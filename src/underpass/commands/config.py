@@ -23,17 +23,17 @@ def add(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass import config  # noqa: PLC0415
+    from underpass import config, option_text  # noqa: PLC0415
 
     tables = config.tables_of(arguments.file)
     shown = []
     if "proxy" in tables or "server" not in tables:
         proxy = config.load_proxy_options(arguments.file)
         check_certificate(proxy)
-        shown.append(config.show(proxy))
+        shown.append(option_text.show(proxy))
     if "server" in tables:
         server = config.load_server_options(arguments.file)
         check_certificate(server)
-        shown.append(config.show(server))
+        shown.append(option_text.show(server))
     print("\n".join(shown), end="")
     return EXIT_OK

@@ -113,6 +113,6 @@ def _warn_without_users(state: Path) -> None:
 
 
 def _holds_password(url: str) -> bool:
-    from underpass.options import Via  # noqa: PLC0415
+    from underpass.outbound.via import Via  # noqa: PLC0415
 
     return bool(Via.parse(url).password)

@@ -18,7 +18,7 @@ from underpass.net.route import StreamRoute
 from underpass.net.stream import Dial
 from underpass.outbound.pac_location import PacLocation, split_url
 from underpass.outbound.server_tls import ServerTls, Trust
-from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.via import Chain, Via
 
 # To start a process, run a script and look a few names up. One that loops is ended then.
 RUN_SECONDS = 1.9
@@ -144,7 +144,7 @@ def parse_found(found: str, name: str) -> list[Chain]:
             chains.append(())
         elif kind.upper() in _SCHEMES:
             with contextlib.suppress(ValueError):
-                chains.append((UpstreamProxy.parse(f"{_SCHEMES[kind.upper()]}://{place.strip()}"),))
+                chains.append((Via.parse(f"{_SCHEMES[kind.upper()]}://{place.strip()}"),))
     if not found.strip():
         # Browsers take nothing for DIRECT.
         return [()]

@@ -19,9 +19,8 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.errors import ConfigurationError
 from underpass.net.stream import Dial
 from underpass.outbound.no_proxy import NoProxy
-from underpass.outbound.pac import pac_chains
 from underpass.outbound.pac_location import PacLocation
-from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.via import Chain, Via
 
 # gsettings reads one file; a desktop that hangs is not waited for.
 SETTINGS_SECONDS = 2.0
@@ -52,16 +51,18 @@ async def automatic_chains(url: ServerUrl, environ: Mapping[str, str], dial: Dia
     if setting is None:
         return [()]
     if setting.pac:
+        from underpass.outbound.pac import pac_chains  # noqa: PLC0415 - few networks have one
+
         return await pac_chains(_located(setting), url, dial)
     if not setting.proxy:
         return [()]
     return [(_parsed(setting),), ()]
 
 
-def _parsed(setting: Setting) -> UpstreamProxy:
+def _parsed(setting: Setting) -> Via:
     text = setting.proxy if "://" in setting.proxy else f"http://{setting.proxy}"
     try:
-        return UpstreamProxy.parse(text)
+        return Via.parse(text)
     except ValueError as error:
         raise ConfigurationError(f"{setting.source}: {error}") from None
 

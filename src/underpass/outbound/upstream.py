@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import urllib.parse
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import truststore
 
@@ -18,8 +15,8 @@ from underpass.net.connect import connect_tls
 from underpass.net.stream import Dial, Stream
 from underpass.net.transport import TransportStream
 from underpass.outbound.account import Account
-from underpass.outbound.direct import Direct
 from underpass.outbound.login import LoginTries, refused
+from underpass.outbound.via import Via
 from underpass.protocol.grammar import Buffer, EndOfData, Need
 from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
@@ -32,66 +29,6 @@ from underpass.protocol.socks import connect_through
 UPSTREAM_SECONDS = 30.0
 
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
-# Names are always resolved by the proxy.
-_ALIASES = {"socks5h": "socks5", "socks": "socks5"}
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamProxy:
-    """Where another proxy is and how to speak to it; `scheme` is http, https or socks5."""
-
-    scheme: str
-    address: Address
-    login: Login | None = None
-
-    @classmethod
-    def parse(cls, url: str) -> UpstreamProxy:
-        """Parse ``http|https|socks5://[user[:password]@]host[:port]``; `socks5h` is the same.
-
-        Raises `ValueError`, whose text never holds the URL: that may hold a password.
-        """
-        scheme, separator, _ = url.partition("://")
-        scheme = _ALIASES.get(scheme.lower(), scheme.lower())
-        if not separator or scheme not in DEFAULT_PORTS:
-            raise ValueError("expected http://, https:// or socks5://host:port")
-        if not all("!" <= character <= "~" for character in url):
-            # urlsplit would take a line end or tab out, and go on with what is left.
-            raise ValueError("a proxy's URL is printable ASCII without spaces")
-        try:
-            parts = urllib.parse.urlsplit(url)
-            port = parts.port if parts.port is not None else DEFAULT_PORTS[scheme]
-            address = Address.of(parts.hostname or "", port)
-            user = urllib.parse.unquote(parts.username or "", errors="strict")
-            password = urllib.parse.unquote(parts.password or "", errors="strict")
-        except ValueError:
-            # `from None`: the text of the cause may quote a piece of the password.
-            raise ValueError("the proxy's host, port or user is malformed") from None
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ValueError("a proxy has no path, query or fragment")
-        return cls(scheme, address, Login(user, password) if user else None)
-
-    @property
-    def name(self) -> str:
-        """Such as ``proxy.example:3128`` or ``socks5 10.0.0.1:1080``, for people."""
-        return str(self.address) if self.scheme == "http" else f"{self.scheme} {self.address}"
-
-
-Chain: TypeAlias = tuple[UpstreamProxy, ...]
-"""The upstream proxies to go through, the nearest first; none: directly."""
-
-# The longest chain that anybody needs, and a bound on what one setting can make us do.
-MAX_CHAIN = 8
-
-
-def parse_chain(text: str) -> Chain:
-    """Parse the URLs of proxies with commas between, the nearest first. Raises `ValueError`."""
-    urls = [url.strip() for url in text.split(",")]
-    if len(urls) > MAX_CHAIN:
-        raise ValueError(f"a chain has {MAX_CHAIN} proxies at most")
-    return tuple(UpstreamProxy.parse(url) for url in urls)
-
-
 class Upstream:
     """Opens streams through one upstream proxy.
 
@@ -100,19 +37,13 @@ class Upstream:
     `dial` opens the stream to it: `Direct.open`, or `open` of the proxy before it in a chain.
     """
 
-    def __init__(
-        self, proxy: UpstreamProxy, dial: Dial, context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, proxy: Via, dial: Dial, context: ssl.SSLContext | None = None) -> None:
         self._proxy = proxy
         self._dial = dial
         self._context = context
+        self._login = Login(proxy.user, proxy.password) if proxy.user else None
         # Kept between streams: what was asked once need not be asked each time.
-        self._account = Account(proxy.login, proxy.address.host)
-
-    @classmethod
-    def from_url(cls, url: str, direct: Direct) -> Upstream:
-        """The same from a URL. Raises `ValueError`."""
-        return cls(UpstreamProxy.parse(url), direct.open)
+        self._account = Account(self._login, proxy.address.host)
 
     @property
     def forwards(self) -> bool:
@@ -188,7 +119,7 @@ class Upstream:
             stream = await self._reach()
             buffer = Buffer()
             with _freeing(stream):
-                for step in connect_through(buffer, address, self._proxy.login):
+                for step in connect_through(buffer, address, self._login):
                     if not isinstance(step, Need):
                         await stream.send(step)
                     elif data := await stream.receive():
@@ -201,7 +132,7 @@ class Upstream:
     @contextlib.asynccontextmanager
     async def _logging_in(self) -> AsyncIterator[None]:
         """Count what becomes of a login that the block makes, if there is one to be made."""
-        if self._proxy.login is None:
+        if self._login is None:
             yield
             return
         await self._account.turn()

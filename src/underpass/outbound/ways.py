@@ -9,15 +9,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from underpass.carriers.server_url import ServerUrl
 from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial
 from underpass.outbound.server_tls import ServerTls
-from underpass.outbound.upstream import Chain, Upstream
-from underpass.outbound.upstream_route import UpstreamRoute
+from underpass.outbound.via import Chain
 
-__all__ = ["Chain", "Way", "Ways", "name_of"]
+if TYPE_CHECKING:
+    from underpass.outbound.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,16 @@ class Ways:
         upstream = self._upstream(chain, dial)
         if not upstream.forwards:
             return []
+        from underpass.outbound.upstream_route import UpstreamRoute  # noqa: PLC0415 - see below
+
         name = f"{name_of(chain)} without CONNECT"
         return [Way(name, lambda: UpstreamRoute(upstream.reach, upstream.login()))]
 
     def _upstream(self, chain: Chain, dial: Dial) -> Upstream:
         known = self._known.get(chain)
         if known is None:
+            from underpass.outbound.upstream import Upstream  # noqa: PLC0415 - for who needs it
+
             *before, last = chain
             opens = self._upstream(tuple(before), dial).open if before else dial
             known = self._known[chain] = Upstream(last, opens, self._context)

@@ -15,10 +15,10 @@ from underpass.carriers.websocket import WebSocketCarrier
 from underpass.client.makers import makers
 from underpass.net.stream import Stream
 from underpass.outbound.server_tls import ServerTls, Trust
-from underpass.outbound.upstream import UpstreamProxy
+from underpass.outbound.via import Via
 from underpass.outbound.ways import Ways
 
-PROXY = UpstreamProxy.parse("http://proxy.example:3128")
+PROXY = Via.parse("http://proxy.example:3128")
 
 
 async def dial(address: Address) -> Stream:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.commands.profiling import INVITE, Ran, keep, ran
 from underpass import cli
 from underpass.client.control import socket_path
-from underpass.options import default_state
+from underpass.option_kinds import default_state
 
 __all__ = ["ran"]
 

@@ -15,7 +15,8 @@ from underpass.errors import DialError
 from underpass.net.resolve import Resolver
 from underpass.net.stream import Stream
 from underpass.outbound.direct import Direct
-from underpass.outbound.upstream import Upstream, UpstreamProxy
+from underpass.outbound.upstream import Upstream
+from underpass.outbound.via import Via
 from underpass.protocol.http.digest import Login
 
 SECONDS = 5.0
@@ -57,7 +58,8 @@ class Parent:
         self, scheme: str = "http", login: Login | None = None, host: str = "127.0.0.1"
     ) -> Upstream:
         direct = Direct(Resolver(SECONDS, lambda name: ["127.0.0.1"]))
-        proxy = UpstreamProxy(scheme, Address(host, self.port), login)
+        user, password = (login.user, login.password) if login else ("", "")
+        proxy = Via(scheme, Address(host, self.port), user, password)
         return Upstream(proxy, direct.open, self.trust)
 
     async def all_ended(self) -> None:

@@ -24,8 +24,9 @@ from underpass.errors import DialError
 from underpass.net.resolve import Resolver
 from underpass.outbound.bound_login import MAX_TOKEN, BoundLogin, has_tickets
 from underpass.outbound.direct import Direct
-from underpass.outbound.upstream import Upstream, UpstreamProxy
+from underpass.outbound.upstream import Upstream
 from underpass.outbound.upstream_route import UpstreamRoute
+from underpass.outbound.via import Via
 from underpass.protocol.http.digest import Login
 
 SITE = Address("site.example", 443)
@@ -36,7 +37,8 @@ __all__ = ["accounts"]
 
 def upstream(port: int, login: Login | None = CORP) -> Upstream:
     direct = Direct(Resolver(1.0, lambda host: ["127.0.0.1"]))
-    return Upstream(UpstreamProxy("http", Address("proxy.example", port), login), direct.open)
+    account = (login.user, login.password) if login else ()
+    return Upstream(Via("http", Address("proxy.example", port), *account), direct.open)
 
 
 def client_of(through: Upstream) -> HttpClient:

@@ -22,6 +22,7 @@ from underpass.outbound.guard import Guard
 from underpass.outbound.own_listeners import OwnListeners
 from underpass.outbound.upstream import Upstream
 from underpass.outbound.upstream_route import UpstreamRoute
+from underpass.outbound.via import Via
 
 BOB = Principal("bob")
 ONE, TWO, THREE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -228,7 +229,7 @@ async def test_a_plain_request_is_asked_about_before_anything_is_opened(net: Loo
 
 def upstream_guard(net: Loopback, scheme: str, *rules: Rule) -> Guard:
     direct = Direct(Resolver(5.0, net.names))
-    upstream = Upstream.from_url(f"{scheme}://{THREE}:{net.port}", direct)
+    upstream = Upstream(Via.parse(f"{scheme}://{THREE}:{net.port}"), direct.open)
     return Guard(Policy(rules), upstream, net.own, net.counters)
 
 

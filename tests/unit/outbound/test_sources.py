@@ -23,8 +23,7 @@ from underpass.outbound.sources import (
     from_system,
     parse_gnome,
 )
-from underpass.outbound.upstream import Chain, UpstreamProxy
-from underpass.protocol.http.digest import Login
+from underpass.outbound.via import Chain, Via
 
 Script = Callable[[str], None]
 
@@ -62,7 +61,7 @@ async def chains(environ: dict[str, str], url: ServerUrl = HTTPS) -> list[Chain]
 
 
 async def test_the_direct_way_comes_after_a_proxy() -> None:
-    proxy = UpstreamProxy("http", Address("p.example", 3128), Login("u", "p"))
+    proxy = Via("http", Address("p.example", 3128), "u", "p")
     assert await chains({"https_proxy": "http://u:p@p.example:3128"}) == [(proxy,), ()]
     assert await chains({"https_proxy": "u:p@p.example:3128"}) == [(proxy,), ()]
 
@@ -176,7 +175,7 @@ async def test_a_pac_file_of_the_desktop_is_asked(
         asked.append(str(location))
         return [()]
 
-    monkeypatch.setattr(sources, "pac_chains", pac_chains)
+    monkeypatch.setattr("underpass.outbound.pac.pac_chains", pac_chains)
     assert await chains({"XDG_CURRENT_DESKTOP": "GNOME"}) == [()]
     assert asked == ["pac+http://wpad.example/proxy.pac"]
 

@@ -6,18 +6,13 @@ import asyncio
 import base64
 import datetime
 import ssl
-from urllib.parse import quote
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.unit.outbound.parents import CAROL, SITE, Script, fails, free, parent
 from underpass.address import Address
 from underpass.errors import DialError, Failure
-from underpass.outbound.upstream import DEFAULT_PORTS, MAX_CHAIN, UpstreamProxy, parse_chain
-from underpass.protocol.http.digest import Login
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 BASIC = b'Proxy-Authenticate: Basic realm="p"\r\n'
@@ -48,86 +43,6 @@ def answers(*responses: bytes) -> Script:
 def heads_of(script: Script) -> list[bytes]:
     heads: list[bytes] = script.heads  # type: ignore[attr-defined]
     return heads
-
-
-# --- the URL
-
-
-@pytest.mark.parametrize(
-    ("url", "proxy"),
-    [
-        ("http://p.example:3128", UpstreamProxy("http", Address("p.example", 3128))),
-        (
-            "https://carol:se%40same@p.example:443",
-            UpstreamProxy("https", Address("p.example", 443), Login("carol", "se@same")),
-        ),
-        ("http://p.example", UpstreamProxy("http", Address("p.example", 80))),
-        ("HTTPS://p.example/", UpstreamProxy("https", Address("p.example", 443))),
-        ("socks5h://p.example", UpstreamProxy("socks5", Address("p.example", 1080))),
-        (
-            "socks5://carol@[::1]:1080",
-            UpstreamProxy("socks5", Address("::1", 1080), Login("carol", "")),
-        ),
-    ],
-)
-def test_a_url_is_parsed(url: str, proxy: UpstreamProxy) -> None:
-    assert UpstreamProxy.parse(url) == proxy
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("p.example:3128", "ftp://p:1", "http://", "http://:1", "http://a b:1", "http://p:99999"),
-        *("http://p/path", "http://p?q", "http://p#f", "http://u:\tp@p:1", "socks4://p:1"),
-        *("http://u%ff@p:1", "http://p:x"),
-    ],
-)
-def test_what_is_no_url_of_a_proxy_is_refused(url: str) -> None:
-    with pytest.raises(ValueError):
-        UpstreamProxy.parse(url)
-
-
-@pytest.mark.parametrize("url", ["http://u:sesame@p:99999", "ftp://u:sesame@p", "http://u:sesame@"])
-def test_a_password_is_in_no_error(url: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        UpstreamProxy.parse(url)
-    assert "sesame" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-@given(st.text(max_size=80), st.sampled_from(["", "http://", "https://u:p@", "socks5://"]))
-def test_any_text_is_a_url_of_a_proxy_or_refused(text: str, before: str) -> None:
-    try:
-        proxy = UpstreamProxy.parse(before + text)
-    except ValueError:
-        return
-    assert proxy.scheme in DEFAULT_PORTS
-    assert proxy.name.endswith(str(proxy.address))
-
-
-SECRET = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
-
-
-@given(st.sampled_from(sorted(DEFAULT_PORTS)), SECRET, SECRET, st.integers(1, 65535))
-def test_what_is_quoted_comes_back(scheme: str, user: str, password: str, port: int) -> None:
-    said = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    proxy = UpstreamProxy.parse(f"{scheme}://{said}@p.example:{port}")
-    assert proxy == UpstreamProxy(scheme, Address("p.example", port), Login(user, password))
-
-
-def test_a_chain_is_a_list_of_urls() -> None:
-    chain = parse_chain("http://p.example:3128, socks5://q.example")
-    assert [proxy.name for proxy in chain] == ["p.example:3128", "socks5 q.example:1080"]
-
-
-@pytest.mark.parametrize("text", ["", "http://p,", ",".join(["http://p"] * (MAX_CHAIN + 1))])
-def test_what_is_no_chain_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_chain(text)
-
-
-def test_a_password_is_in_no_repr() -> None:
-    assert "sesame" not in repr(UpstreamProxy("http", SITE, CAROL))
 
 
 # --- HTTP CONNECT

@@ -25,14 +25,14 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.net.resolve import Resolver
 from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, Trust
-from underpass.outbound.upstream import Chain, UpstreamProxy
+from underpass.outbound.via import Chain, Via
 from underpass.outbound.ways import Way, Ways
 from underpass.protocol.http.fields import Fields
 
 NAME = "tunnel.example"
-HTTP = UpstreamProxy("http", Address("proxy.example", 3128))
-TLS = UpstreamProxy("https", Address("proxy.example", 443), CAROL)
-SOCKS = UpstreamProxy("socks5", Address("::1", 1080))
+HTTP = Via("http", Address("proxy.example", 3128))
+TLS = Via("https", Address("proxy.example", 443), CAROL.user, CAROL.password)
+SOCKS = Via("socks5", Address("::1", 1080))
 
 
 def ways_to(url: str, *chains: Chain, trust: Trust | None = None) -> Ways:
@@ -45,8 +45,8 @@ def names(ways: Ways) -> tuple[list[str], list[str]]:
     return [way.name for way in ways.for_websocket], [way.name for way in ways.for_requests]
 
 
-def proxy(port: int, scheme: str = "http") -> UpstreamProxy:
-    return UpstreamProxy(scheme, Address("proxy.example", port))
+def proxy(port: int, scheme: str = "http") -> Via:
+    return Via(scheme, Address("proxy.example", port))
 
 
 def test_directly_there_is_one_way() -> None:
@@ -122,7 +122,7 @@ async def test_a_chain_connects_to_its_last_and_hands_that_the_request() -> None
         first = Relay(last_port)
         async with server(first) as first_port:
             url = "http://tunnel.example"
-            chain = (proxy(first_port), UpstreamProxy("http", Address("last.example", 3128)))
+            chain = (proxy(first_port), Via("http", Address("last.example", 3128)))
             assert await answered(ways_to(url, chain).for_requests[0], url) == b"hi"
     assert first.targets == [b"CONNECT last.example:3128 HTTP/1.1"]
     assert last.heads[0].startswith(b"GET http://tunnel.example/TOKEN ")
@@ -136,7 +136,7 @@ async def test_a_chain_that_connects_all_the_way() -> None:
             first = Relay(last_port)
             async with server(first) as first_port:
                 url = "http://tunnel.example"
-                chain = (proxy(first_port), UpstreamProxy("http", Address("last.example", 3128)))
+                chain = (proxy(first_port), Via("http", Address("last.example", 3128)))
                 assert await answered(ways_to(url, chain).for_websocket[0], url) == b"hi"
     assert first.targets == [b"CONNECT last.example:3128 HTTP/1.1"]
     assert last.targets == [b"CONNECT tunnel.example:80 HTTP/1.1"]

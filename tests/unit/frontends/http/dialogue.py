@@ -20,7 +20,8 @@ from underpass.net.gate import Gate, GateLimits
 from underpass.net.listen import Listener, Service, bind, listening_on
 from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial, Stream
-from underpass.options import Limits, Via
+from underpass.options import Limits
+from underpass.outbound.via import Via
 
 SECONDS = 5.0
 LOOPBACK = (Rule.parse(Effect.ALLOW, "127.0.0.0/8"),)

@@ -23,7 +23,8 @@ from underpass.address import Address
 from underpass.errors import StreamReset
 from underpass.frontends.http import forward
 from underpass.net.stream import Stream
-from underpass.options import Limits, Via
+from underpass.options import Limits
+from underpass.outbound.via import Via
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
