@@ -14,7 +14,8 @@
  *
  * Prints one JSON object. Ends by itself: every run has a deadline, and what is under way at its end
  * is waited for (--patience): a message that never comes back fails the run. A fixed set of tunnels
- * must be open within --setup; with --announce 1 a line says when it is, before its traffic begins.
+ * must be open within --setup. With --announce 1 a line says when measuring begins, and how
+ * many bytes were moved till then, so that what a program has spent can be read from there on.
  * Loopback only.
  */
 #include "entry.h"
@@ -100,13 +101,14 @@ static void moved(uint64_t bytes) {
 }
 
 static void print_result(void) {
+    int is_bulk = mode == BULK_DOWN || mode == BULK_UP;
+    if (is_bulk && last_ns <= first_ns) stalled("the transfer stood still");
     double span = (double)(end_ns - measure_ns) / 1e9;
     printf("{\"mode\": \"%s\", \"tunnels\": %d, \"direct\": %s", mode_names[mode], count,
            direct ? "true" : "false");
     printf(", \"failures\": %lu, \"reconnects\": %lu", failures, reconnects);
-    if (mode == BULK_DOWN || mode == BULK_UP) {
+    if (is_bulk) {
         double between = (double)(last_ns - first_ns) / 1e9;
-        if (last_ns <= first_ns) stalled("the transfer stood still");
         printf(", \"bytes\": %lu, \"bytes_per_second\": %.0f", total,
                (double)(last_total - first_total) / between);
     } else if (mode == IDLE || mode == STALL) {
@@ -372,7 +374,6 @@ static void advance(uint64_t now) {
     if (phase == OPENING && all_ready()) {
         phase = WARMUP;
         opened_ns = now;
-        if (announces) printf("{\"opened\": %d}\n", open_count), fflush(stdout);
         if (mode == IDLE || mode == STALL) phase = OVER;
         else if (mode != CONNECTS && mode != GETS) for (int i = 0; i < count; i++) go(&tunnels[i]);
     } else if (phase == OPENING && (double)(now - began_ns) / 1e9 > setup) {
@@ -380,6 +381,7 @@ static void advance(uint64_t now) {
     } else if (phase == WARMUP && (double)(now - opened_ns) / 1e9 >= warmup) {
         phase = MEASURE;
         measure_ns = now;
+        if (announces) printf("{\"measuring\": %lu}\n", total), fflush(stdout);
     } else if (phase == MEASURE && (double)(now - measure_ns) / 1e9 >= seconds) {
         phase = mode == BULK_DOWN || mode == BULK_UP ? OVER : DRAIN;
         end_ns = now;

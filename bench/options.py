@@ -26,13 +26,17 @@ class Options:
 
 
 def parsed(
-    module: str, about: str | None, measurements: Sequence[str], arguments: Sequence[str]
+    module: str,
+    about: str | None,
+    measurements: Sequence[str],
+    arguments: Sequence[str],
+    rounds: int = ROUNDS,
 ) -> Options:
     """The options of `python -m MODULE`; `--only` takes one of `measurements`."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--rounds", type=int, help=f"{ROUNDS} (1 with --quick)")
+    parser.add_argument("--rounds", type=int, help=f"{rounds} (1 with --quick)")
     parser.add_argument("--only", choices=list(measurements), help="one measurement alone")
     parser.add_argument("--peers", help="only these programs, comma between")
     parser.add_argument(
@@ -45,7 +49,7 @@ def parsed(
     return Options(
         command=" ".join(["python", "-m", module, *arguments]),
         quick=found.quick,
-        rounds=found.rounds or (1 if found.quick else ROUNDS),
+        rounds=found.rounds or (1 if found.quick else rounds),
         only=found.only,
         peers=tuple(found.peers.split(",")) if found.peers else None,
         writes=whole if found.write is None else found.write,

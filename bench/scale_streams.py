@@ -1,0 +1,187 @@
+"""Scenario 5, streams: many of them in one session, between a server and a client of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.chapters.scale import BOTH, CLIENT, SERVER
+from bench.figures import US
+from bench.generator import RUN_TIMEOUT, Load, Origin
+from bench.processes import BenchError, Running
+from bench.programs.own import Underpass
+from bench.programs.tunnel_program import Place
+
+GIGA = 1e9
+KIBI = 1024
+MEBI = 1024 * 1024
+# How long memory is left to settle before it is read.
+SETTLE = 0.5
+# Over how long what idle ones cost is measured: the clocks count hundredths of a second.
+IDLE_SECONDS = 2.0
+WARMUP = 0.2
+# And what many streams take until every buffer on the way is as full as it will be.
+FULL_AFTER = 1.5
+
+# Beyond what is measured; unless told, a session has 1,024 streams and a user 64 sessions.
+CONFIGURATION = """\
+[server.limits]
+max_streams_per_session = 20000
+max_streams_per_user = 20000
+max_sessions = 8192
+max_sessions_per_user = 8192
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many of what, and how long a transfer is."""
+
+    streams: tuple[int, ...]
+    clients: tuple[int, ...]
+    busy_clients: int
+    seconds: float
+
+
+FULL = Effort((1, 10, 100, 1000, 10000), (1, 10, 100, 500, 2000), 500, 1.0)
+QUICK = Effort((1, 100, 1000), (1, 20, 100), 50, 0.4)
+
+# By program, then by figure key.
+Found = dict[str, dict[str, float]]
+# By curve key, then by line: where, and how much.
+Points = dict[str, dict[str, tuple[float, float]]]
+
+
+def program(directory: Path) -> Underpass:
+    """Our server and client, with limits beyond what is measured."""
+    file = directory / "server.toml"
+    file.write_text(CONFIGURATION)
+    return Underpass(US, "websocket", server_flags=("--config", str(file)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The two ends of one session, and the origin behind."""
+
+    origin: Origin
+    server: Running
+    client: Running
+
+    def memory(self) -> dict[str, int]:
+        """Bytes that each end holds."""
+        return {SERVER: self.server.memory(), CLIENT: self.client.memory()}
+
+    def spent(self) -> dict[str, float]:
+        """Processor seconds of each end so far, and of both."""
+        server, client = self.server.processor_seconds(), self.client.processor_seconds()
+        return {SERVER: server, CLIENT: client, BOTH: server + client}
+
+    def cost(self, way: str, streams: int, seconds: float) -> dict[str, float]:
+        """Processor seconds of each end for 10⁹ bytes, where so many streams all move some.
+
+        Raises `BenchError`.
+        """
+        warmup = FULL_AFTER if streams > 1 else WARMUP
+        origin = "source" if way == "down" else "sink"
+        load = Load(f"bulk-{way}", origin, streams, seconds, warmup, entry="socks5")
+        command = [*self.origin.command(load, self.client.address), "--announce", "1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            begun = json.loads(process.stdout.readline() or "{}")
+            before = self.spent()
+            done = json.loads(process.stdout.readline() or "{}")
+            after = self.spent()
+            process.wait(RUN_TIMEOUT)
+        if "bytes" not in done:
+            raise BenchError(begun.get("error") or done.get("error") or "the generator died")
+        size = (done["bytes"] - begun["measuring"]) / GIGA
+        return {end: (after[end] - before[end]) / size for end in after}
+
+
+@contextmanager
+def ends() -> Iterator[Ends]:
+    """A server and its client, with one stream come and gone. Raises `BenchError`."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        place = Place(Path(folder))
+        ours = program(place.directory)
+        origin = Origin()
+        try:
+            server = ours.start_server(place, "")
+            try:
+                client = ours.start_client(place, server.address, "")
+                try:
+                    origin.run(Load("idle", "echo", entry="socks5"), client.address)
+                    yield Ends(origin, server, client)
+                finally:
+                    client.stop()
+            finally:
+                server.stop()
+        finally:
+            origin.close()
+
+
+def idle_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
+    """Memory of idle streams, what they cost, and a busy one among them. Raises `BenchError`."""
+    costs: list[float] = []
+    with ends() as both:
+        time.sleep(SETTLE)
+        bare = both.memory()
+        for count in effort.streams:
+            found: Found = {SERVER: {}, CLIENT: {}}
+            points: Points = {"memory-streams": {}, "cost-open": {}}
+            before = both.spent()
+            load = Load("idle", "echo", count, entry="socks5")
+            with both.origin.held(load, both.client.address):
+                opened = both.spent()
+                time.sleep(SETTLE)
+                for end, memory in both.memory().items():
+                    points["memory-streams"][end] = (count, memory / MEBI)
+                    grown = max(memory - bare[end], 0) / count / KIBI
+                    found[end] |= _if_known(f"stream-memory-{count}", grown)
+                    if count == effort.streams[-1]:
+                        spent = (opened[end] - before[end]) * 1e3 / count
+                        found[end]["open-stream"] = spent
+                if count == effort.streams[-1]:
+                    for end, milliseconds in idle_cost(both).items():
+                        found[end]["idle-streams"] = milliseconds
+                cost = _cost(both, effort.seconds)
+            points["cost-open"] = {end: (count, seconds) for end, seconds in cost.items()}
+            costs.append(cost[BOTH])
+            yield found, points
+    yield {BOTH: {"flat-open": costs[-1] / costs[0]}}, {}
+
+
+def _if_known(key: str, value: float) -> dict[str, float]:
+    known = {"stream-memory-1000", "stream-memory-10000"}
+    return {key: value} if key in known else {}
+
+
+def idle_cost(both: Ends) -> dict[str, float]:
+    """Processor milliseconds a second that each end needs while nothing happens."""
+    before = both.spent()
+    time.sleep(IDLE_SECONDS)
+    after = both.spent()
+    return {end: (after[end] - before[end]) * 1e3 / IDLE_SECONDS for end in (SERVER, CLIENT)}
+
+
+def _cost(both: Ends, seconds: float) -> dict[str, float]:
+    """Processor seconds of each end for 10⁹ bytes of one stream, half of them each way."""
+    up, down = (both.cost(way, 1, seconds) for way in ("up", "down"))
+    return {end: (up[end] + down[end]) / 2 for end in (SERVER, CLIENT, BOTH)}
+
+
+def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
+    """What bytes cost where all streams move as many as they can. Raises `BenchError`."""
+    costs: list[float] = []
+    with ends() as both:
+        for count in effort.streams:
+            cost = both.cost("down", count, effort.seconds)
+            costs.append(cost[BOTH])
+            yield {}, {"cost-busy": {end: (count, found) for end, found in cost.items()}}
+    yield {BOTH: {"flat-busy": costs[-1] / costs[0]}}, {}
