@@ -206,7 +206,8 @@ RECIPES: tuple[Recipe, ...] = (
     Go("xray", "github.com/xtls/xray-core/main@v1.260327.0", made="main"),
     Cargo("wstunnel", "wstunnel-cli@10.5.1"),
     Cargo("penguin", "rusty-penguin@0.8.4"),
-    Cargo("rathole", "rathole@0.5.0"),
+    # The versions it was locked to no longer compile.
+    Cargo("rathole", "rathole@0.5.0", flags=()),
 )
 
 

@@ -29,7 +29,7 @@ class Penguin:
         host, port = split(address)
         # fmt: off
         command = [
-            built_program("penguin"), "server", "--host", host, "--port", str(port),
+            built_program("penguin"), "server", "-q", "--host", host, "--port", str(port),
             "--tls-cert", str(files.chain), "--tls-key", str(files.key),
         ]
         # fmt: on
@@ -41,8 +41,8 @@ class Penguin:
         address = new_address("127.0.0.1")
         # fmt: off
         command = [
-            built_program("penguin"), "client", "--tls-ca", str(files.authority),
-            "--tls-server-name", SERVER_NAME, f"wss://{server}", f"{address}:socks",
+            built_program("penguin"), "client", "-q", "--tls-ca", str(files.authority),
+            "--tls-server-name", SERVER_NAME, f"wss://{server}/ws", f"{address}:socks",
         ]
         # fmt: on
         launch = Launch(self.name, place.folder("client"), command, place.client_prefix)
