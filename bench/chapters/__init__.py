@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.chapter import Chapter
-from bench.chapters import proxy, scale
+from bench.chapters import proxy, scale, wan
 
-CHAPTERS: tuple[Chapter, ...] = (proxy.CHAPTER, scale.CHAPTER)
+CHAPTERS: tuple[Chapter, ...] = (proxy.CHAPTER, scale.CHAPTER, wan.CHAPTER)
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 FULL_PACKET = 1500
 # A slow or short line still holds a burst of a few packets, as every router's queue does.
 LEAST_QUEUE = 32 * FULL_PACKET
+# What nearly every machine's TCP does by default.
+USUAL_CONGESTION = "cubic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.generator import compiled
 from bench.processes import BenchError
-from bench.wan.line import Way
+from bench.wan.line import USUAL_CONGESTION, Way
 
 # Of the namespaces alone; nothing leads out of them.
 CLIENT_ADDRESS = "10.77.0.1"
@@ -30,8 +30,6 @@ DEVICE = "wan0"
 DEVICE_PACKETS = 4000
 READY_SECONDS = 10.0
 SYSCTL = Path("/proc/sys/net/ipv4")
-# What nearly every machine has by default; this machine's own default is written beside.
-USUAL_CONGESTION = "cubic"
 
 Counters = dict[str, dict[str, float]]
 _serial = itertools.count(1)

@@ -125,7 +125,7 @@ async def main() -> None:
     await asyncio.start_server(_greet, "0.0.0.0", GREETING_PORT, backlog=256)
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    # Streams are under way that nobody needs any more; ending each in order would be told as errors.
+    # Streams are under way that nobody needs; ending each in order would be told as errors.
     os._exit(0)
 
 

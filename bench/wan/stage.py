@@ -14,8 +14,9 @@ from typing import Any
 
 from bench.processes import BenchError, Running
 from bench.programs.tunnel_program import Place, TunnelProgram
-from bench.wan.line import Line
-from bench.wan.namespaces import SERVER_ADDRESS, USUAL_CONGESTION, Network, network, run_in
+from bench.wan.line import USUAL_CONGESTION, Line
+from bench.wan.load import Load
+from bench.wan.namespaces import SERVER_ADDRESS, Network, network, run_in
 from bench.wan.origin import PORTS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,16 +25,6 @@ SPARE_SECONDS = 60.0
 ORIGIN_SECONDS = 5.0
 # A program without its own choice of an address goes there.
 FORWARDED = f"127.0.0.1:{PORTS[0]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Traffic to make (bench/wan/traffic.py)."""
-
-    kind: str
-    seconds: float = 3.0
-    warmup: float = 1.0
-    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
