@@ -7,27 +7,17 @@ started or changed), 130 ended by Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 
-from underpass.commands import (
-    client,
-    config,
-    invite,
-    join,
-    proxy,
-    run,
-    server,
-    status,
-    stdio,
-    user,
-)
 from underpass.commands.base import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
+    own_part,
     take_late_words,
 )
 from underpass.errors import ConfigurationError, UnderpassError
@@ -36,8 +26,19 @@ _EPILOG = """\
 exit codes: 0 fine, 1 failed while running, 2 wrong usage or configuration, 130 Ctrl-C
 """
 
-# In the order of the help.
-COMMANDS = (proxy, server, invite, join, client, stdio, run, status, user, config)
+# Modules of `underpass.commands`, in the order of the help.
+COMMANDS = (
+    "proxy",
+    "server",
+    "invite",
+    "join",
+    "client",
+    "stdio",
+    "run",
+    "status",
+    "user",
+    "config",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_standard_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments, left = _parser().parse_known_args(run.own_part(given))
+        arguments, left = _parser(given[:1]).parse_known_args(own_part(given))
         if unknown := take_late_words(arguments, left):
             # By the command's own parser: its usage is what the user needs to see.
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -100,7 +101,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(first: list[str]) -> argparse.ArgumentParser:
+    """The parser for a command line that begins with `first`: a command's, or that of all."""
     parser = argparse.ArgumentParser(
         prog="underpass",
         description="Carries any application's traffic over HTTP.",
@@ -110,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    # A command's start does not wait for what the others could be told.
+    for name in first if set(first) & set(COMMANDS) else COMMANDS:
+        importlib.import_module(f"underpass.commands.{name}").add(commands)
     return parser

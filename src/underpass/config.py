@@ -8,7 +8,6 @@ unknown key, a wrong type, a value out of range or a secret that others can read
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from underpass.errors import ConfigurationError
 from underpass.option_kinds import Kind
+from underpass.option_values import described, value_of
 
 if TYPE_CHECKING:
     from underpass.client_options import ClientOptions, Through
@@ -36,8 +36,6 @@ OTHER_VARIABLES = frozenset({VIA_PASSWORD, "UNDERPASS_INVITE", "UNDERPASS_WORKER
 MAX_FILE_BYTES = 1024 * 1024
 # Longer than any password a proxy takes, shorter than a file named by mistake.
 MAX_SECRET_BYTES = 1024
-# As much of a wrong value as fits on a line.
-_SHOWN = 40
 
 Options = TypeVar("Options", "ProxyOptions", "ServerOptions", "ClientOptions")
 
@@ -230,7 +228,7 @@ def _flatten(path: Path, table: str, values: dict[str, object]) -> Iterator[tupl
 
 def _table(path: Path, name: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}: {name}: expected a table, got {_described(value)}")
+        raise ConfigurationError(f"{path}: {name}: expected a table, got {described(value)}")
     return value
 
 
@@ -274,49 +272,11 @@ def _decode(section: _Section[Options], layer: _Layer) -> dict[str, Any]:
             place = layer.label(key).removesuffix(key)
             raise ConfigurationError(f"{place}{_known(key, section.kinds)}")
         try:
-            value = _value(section.kinds[key], raw, layer.textual)
+            value = value_of(section.kinds[key], raw, textual=layer.textual)
         except ValueError as error:
             raise ConfigurationError(f"{layer.label(key)}: {error}") from None
         decoded[key] = layer.base / value if isinstance(value, Path) else value
     return decoded
-
-
-def _value(kind: Kind, raw: object, textual: bool) -> object:
-    """Check and parse one value; `ValueError` with a reason that follows "key: "."""
-    if kind.wire is str and not kind.many and isinstance(raw, str):
-        # Text that is to be text: most commands are given no more, and are spared the rest.
-        return raw if kind.parse is None else kind.parse(raw)
-    import msgspec  # noqa: PLC0415
-
-    wire = list[kind.wire] if kind.many else kind.wire  # type: ignore[name-defined]
-    if kind.many and textual and isinstance(raw, str):
-        raw = re.split(r"[\s,]+", raw.strip(", \t\n")) if raw.strip(", \t\n") else []
-    try:
-        value = msgspec.convert(raw, wire, strict=not textual)
-    except msgspec.ValidationError:
-        # Outside of a file everything is text, and nobody wrote quotes there.
-        got = f"{raw[:_SHOWN]!a}" if textual and isinstance(raw, str) else _described(raw)
-        raise ValueError(f"expected {kind.expected}, got {got}") from None
-    if kind.parse is None:
-        return value
-    return tuple(kind.parse(item) for item in value) if kind.many else kind.parse(value)
-
-
-def _described(raw: object) -> str:
-    match raw:
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return str(raw)
-        case str():
-            return f"a string ({raw[:_SHOWN]!a})"
-        case list():
-            wrong = next((item for item in raw if not isinstance(item, str)), None)
-            return "a list" if wrong is None else f"a list with {_described(wrong)}"
-        case dict():
-            return "a table"
-        case _:
-            return f"a {type(raw).__name__}"
 
 
 def _known(key: str, known: Mapping[str, object] | Sequence[str]) -> str:

@@ -18,12 +18,15 @@ import secrets
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from underpass.carriers.server_url import ServerUrl
 from underpass.client_options import ClientOptions
 from underpass.errors import ConfigurationError
-from underpass.protocol.invite import Invite
 from underpass.protocol.noise import KEY_BYTES
+
+if TYPE_CHECKING:
+    from underpass.protocol.invite import Invite
 
 # As a file's name, and in messages.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -85,6 +88,8 @@ def profiles_folder() -> Path:
 
 def parse_invite(text: str) -> Invite:
     """Read an invite. Raises `ConfigurationError` with a reason, never with a piece of it."""
+    from underpass.protocol.invite import Invite  # noqa: PLC0415 - a profile needs it no more
+
     try:
         invite = Invite.parse(text)
         ServerUrl.parse(invite.url)

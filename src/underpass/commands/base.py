@@ -16,6 +16,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+# What stands between the arguments of `underpass run` and those of its program.
+SEPARATOR = "--"
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -37,6 +40,13 @@ def add_command(
     )
     parser.set_defaults(parser=parser)
     return parser
+
+
+def own_part(argv: list[str]) -> list[str]:
+    """What of a command line is ours to parse: for ``run``, what stands before ``--``."""
+    if argv[:1] == ["run"] and SEPARATOR in argv:
+        return argv[: argv.index(SEPARATOR)]
+    return argv
 
 
 def take_late_words(arguments: argparse.Namespace, left: list[str]) -> list[str]:

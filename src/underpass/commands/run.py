@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from underpass.commands.base import Commands, add_command
+from underpass.commands.base import SEPARATOR, Commands, add_command
 from underpass.commands.profiles import WAY_FLAGS, add_arguments, given_flags, load_setup
 from underpass.errors import ConfigurationError
-
-# What stands between our own arguments and the program's.
-SEPARATOR = "--"
 
 _TEXT = """\
 Runs a program with http_proxy, https_proxy and all_proxy set, so that its traffic goes through the
@@ -29,13 +26,6 @@ def add(commands: Commands) -> None:
     parser.usage = "underpass run [options] [PROFILE] -- COMMAND ..."
     add_arguments(parser)
     parser.set_defaults(run=_run)
-
-
-def own_part(argv: list[str]) -> list[str]:
-    """What of a command line is ours to parse: for ``run``, what stands before ``--``."""
-    if argv[:1] == ["run"] and SEPARATOR in argv:
-        return argv[: argv.index(SEPARATOR)]
-    return argv
 
 
 def _run(arguments: argparse.Namespace, argv: list[str]) -> int:

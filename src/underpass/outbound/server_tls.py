@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import truststore
-
 from underpass.address import Address
 from underpass.errors import ConfigurationError, DialError, Failure
 from underpass.net.connect import connect_tls
@@ -244,6 +242,8 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _verified(authorities: Path | None) -> ssl.SSLContext:
+    import truststore  # noqa: PLC0415 - only where the system is to be asked
+
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if authorities is not None:

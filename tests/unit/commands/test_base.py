@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.commands.conftest import Started
 from underpass import cli
+from underpass.commands.base import own_part
 
 
 @pytest.mark.parametrize("argv", [["proxy", "--config"], ["config", "check"]])
@@ -22,3 +23,8 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(
         error
         == f"underpass: tls_cert: {tmp_path}/a.pem: cannot be read: No such file or directory\n"
     )
+
+
+def test_only_what_stands_before_the_dashes_of_run_is_ours() -> None:
+    assert own_part(["run", "a", "--", "-x"]) == ["run", "a"]
+    assert own_part(["user", "add", "--", "-x"]) == ["user", "add", "--", "-x"]

@@ -6,7 +6,6 @@ import pytest
 
 from tests.unit.commands.profiling import Ran, keep, ran
 from underpass import cli
-from underpass.commands.run import own_part
 
 __all__ = ["ran"]
 
@@ -26,8 +25,3 @@ def test_without_a_program_it_is_said_how(
     keep("work")
     assert cli.main(argv) == 2
     assert "underpass run -- COMMAND" in capsys.readouterr().err
-
-
-def test_other_commands_keep_their_dashes() -> None:
-    assert own_part(["user", "add", "--", "-x"]) == ["user", "add", "--", "-x"]
-    assert own_part(["run", "a", "--", "-x"]) == ["run", "a"]
