@@ -54,6 +54,14 @@ _PONG: Final = struct.Struct("!BI")
 _GOAWAY: Final = struct.Struct("!BIBH")
 _CLOSE: Final = struct.Struct("!BBH")
 
+# Plain numbers: looking an enum's member up costs as much as the rest of a small frame.
+_TYPE_OPEN: Final = int(Type.OPEN)
+_TYPE_OPENED: Final = int(Type.OPENED)
+_TYPE_DATA: Final = int(Type.DATA)
+_TYPE_FIN: Final = int(Type.FIN)
+_TYPE_WINDOW: Final = int(Type.WINDOW)
+_TYPE_ACK: Final = int(Type.ACK)
+
 
 # --- encoding -------------------------------------------------------------------------------------
 
@@ -61,13 +69,13 @@ _CLOSE: Final = struct.Struct("!BBH")
 def encode_open(stream: int, kind: int, host: str, port: int) -> bytes:
     """OPEN."""
     name = host.encode("ascii")
-    return _OPEN.pack(Type.OPEN, stream, kind, port, len(name)) + name
+    return _OPEN.pack(_TYPE_OPEN, stream, kind, port, len(name)) + name
 
 
 def encode_opened(stream: int, bound: str) -> bytes:
     """OPENED."""
     name = bound.encode("ascii")
-    return _OPENED.pack(Type.OPENED, stream, len(name)) + name
+    return _OPENED.pack(_TYPE_OPENED, stream, len(name)) + name
 
 
 def encode_refused(stream: int, failure: Failure, details: str) -> bytes:
@@ -79,12 +87,12 @@ def encode_refused(stream: int, failure: Failure, details: str) -> bytes:
 
 def encode_data(stream: int, offset: int, data: Payload) -> bytes:
     """DATA."""
-    return DATA_HEAD.pack(Type.DATA, stream, offset, len(data)) + data
+    return DATA_HEAD.pack(_TYPE_DATA, stream, offset, len(data)) + data
 
 
 def encode_fin(stream: int, offset: int) -> bytes:
     """FIN."""
-    return _STREAM_OFFSET.pack(Type.FIN, stream, offset)
+    return _STREAM_OFFSET.pack(_TYPE_FIN, stream, offset)
 
 
 def encode_reset(stream: int, code: int) -> bytes:
@@ -94,12 +102,12 @@ def encode_reset(stream: int, code: int) -> bytes:
 
 def encode_window(stream: int, limit: int) -> bytes:
     """WINDOW."""
-    return _STREAM_OFFSET.pack(Type.WINDOW, stream, limit)
+    return _STREAM_OFFSET.pack(_TYPE_WINDOW, stream, limit)
 
 
 def encode_ack(ack: Ack) -> bytes:
     """ACK."""
-    head = _ACK.pack(Type.ACK, ack.delay, ack.next_seq, len(ack.ranges))
+    head = _ACK.pack(_TYPE_ACK, ack.delay, ack.next_seq, len(ack.ranges))
     if not ack.ranges:
         return head
     return head + b"".join([_RANGE.pack(first, last) for first, last in ack.ranges])
@@ -146,9 +154,10 @@ def _text(text: str) -> bytes:
 # --- parsing --------------------------------------------------------------------------------------
 
 
-# Plain numbers: looking an enum's member up costs as much as the rest of a small frame.
-_DATA: Final = int(Type.DATA)
 _DATA_HEAD_BYTES: Final = DATA_HEAD.size
+_unpack_data: Final = DATA_HEAD.unpack_from
+_FIN_BYTES: Final = _STREAM_OFFSET.size
+_unpack_stream_offset: Final = _STREAM_OFFSET.unpack_from
 # Below this a copy is cheaper than a view.
 VIEW_BYTES = 4096
 # Makes a named tuple without a Python call in between; for the frames that come most.
@@ -165,22 +174,27 @@ def parse_frames(record: bytes) -> list[Frame]:
     try:
         while at < end:
             kind = record[at]
-            if kind == _DATA:
-                _, stream, offset, size = DATA_HEAD.unpack_from(record, at)
+            if kind == _TYPE_DATA:
+                _, stream, offset, size = _unpack_data(record, at)
                 start = at + _DATA_HEAD_BYTES
                 at = start + size
                 if at > end or not 0 < size <= MAX_DATA_BYTES:
                     raise RemoteProtocolError("DATA is empty or crosses the end of its record")
                 data = record[start:at] if size < VIEW_BYTES else _payload(record, start, at)
                 found.append(_new(Data, (stream, offset, data)))
+            elif kind == _TYPE_FIN:
+                _, stream, offset = _unpack_stream_offset(record, at)
+                at += _FIN_BYTES
+                found.append(_new(Fin, (stream, offset)))
             elif not kind:
                 # PADDING.
                 at += 1
-            elif kind in _PARSERS:
-                other, at = _PARSERS[kind](record, at)
-                found.append(other)
             else:
-                raise RemoteProtocolError(f"unknown frame type {kind}")
+                parse = _PARSERS.get(kind)
+                if parse is None:
+                    raise RemoteProtocolError(f"unknown frame type {kind}")
+                other, at = parse(record, at)
+                found.append(other)
     except struct.error:
         # The one place where a fixed part is found to cross the record's end.
         raise RemoteProtocolError("a frame crosses the end of its record") from None
@@ -202,7 +216,10 @@ def _take(record: bytes, at: int, size: int) -> tuple[bytes, int]:
 
 
 def _take_name(record: bytes, at: int, size: int) -> tuple[str, int]:
-    data, end = _take(record, at, size)
+    end = at + size
+    if end > len(record):
+        raise RemoteProtocolError("a frame crosses the end of its record")
+    data = record[at:end]
     if not data.isascii():
         raise RemoteProtocolError("an address that is not ASCII")
     return data.decode("ascii"), end
@@ -234,11 +251,6 @@ def _parse_refused(record: bytes, at: int) -> tuple[Refused, int]:
     _, stream, code, size = _REFUSED.unpack_from(record, at)
     details, end = _take_text(record, at + _REFUSED.size, size)
     return Refused(stream, REFUSALS.get(code, Failure.INTERNAL), details), end
-
-
-def _parse_fin(record: bytes, at: int) -> tuple[Fin, int]:
-    _, stream, offset = _STREAM_OFFSET.unpack_from(record, at)
-    return _new(Fin, (stream, offset)), at + _STREAM_OFFSET.size
 
 
 def _parse_reset(record: bytes, at: int) -> tuple[Reset, int]:
@@ -309,7 +321,6 @@ _PARSERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     Type.OPEN: _parse_open,
     Type.OPENED: _parse_opened,
     Type.REFUSED: _parse_refused,
-    Type.FIN: _parse_fin,
     Type.RESET: _parse_reset,
     Type.WINDOW: _parse_window,
     Type.ACK: _parse_ack,

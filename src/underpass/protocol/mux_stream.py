@@ -5,14 +5,17 @@ A session has thousands of these, mostly idle: slots, and no buffer before there
 
 from __future__ import annotations
 
+from typing import Final
+
 from underpass.errors import LocalProtocolError, RemoteProtocolError
-from underpass.protocol.frames import Kind, Payload
+from underpass.protocol.frame_codec import DATA_HEAD
+from underpass.protocol.frames import Kind, Payload, Type
 from underpass.protocol.reassembly import Pieces, Reassembly
 from underpass.protocol.stream_state import (
     FINISHED,
-    NOT_ACCEPTED,
     OVER,
     SENDABLE,
+    TRANSITIONS,
     StreamInput,
     StreamState,
     next_state,
@@ -22,6 +25,11 @@ from underpass.protocol.window import ReceiveWindow
 # Waiting bytes from which the application should wait, and down to which it is told to go on.
 SEND_HIGH = 256 * 1024
 SEND_LOW = 64 * 1024
+
+# Plain numbers and functions: looking them up costs as much as the rest of a small frame.
+_DATA: Final = int(Type.DATA)
+_DATA_HEAD_BYTES: Final = DATA_HEAD.size
+_pack_data: Final = DATA_HEAD.pack
 
 
 class MuxStream:
@@ -36,10 +44,8 @@ class MuxStream:
         "fin_at",
         "fin_wanted",
         "id",
-        "is_accepted",
         "is_clogged",
         "is_ready",
-        "is_sendable",
         "kind",
         "pending",
         "received",
@@ -61,9 +67,6 @@ class MuxStream:
         self.id = stream_id
         self.kind = Kind.BYTES
         self.state = StreamState.IDLE
-        # What the state means for the application, asked for at every byte.
-        self.is_sendable = False
-        self.is_accepted = False
         # Sending: chunks from `_head` on, of the first of which `_taken` bytes are gone.
         self._chunks: list[bytes] = []
         self._head = 0
@@ -93,17 +96,15 @@ class MuxStream:
 
     def happened(self, what: StreamInput) -> None:
         """Move on by the table of states. Raises as `next_state`."""
-        state = next_state(self.state, what)
-        if state is not self.state:
-            self.state = state
-            self.is_sendable = state in SENDABLE
-            self.is_accepted = state not in NOT_ACCEPTED
+        state = self.state
+        # `next_state` finds the same, at the price of a call.
+        self.state = TRANSITIONS.get((state, what)) or next_state(state, what)
 
     # Sending.
 
     def write(self, data: bytes) -> None:
         """Let `data` wait for its turn. Raises `LocalProtocolError` if nothing may be sent."""
-        if not self.is_sendable or self.fin_wanted:
+        if self.fin_wanted or self.state not in SENDABLE:
             raise LocalProtocolError(f"send on a stream that is {self.state.value}")
         self._chunks.append(data)
         self.pending += len(data)
@@ -112,7 +113,7 @@ class MuxStream:
 
     def finish(self) -> None:
         """Send fin after all that waits."""
-        if not self.is_sendable or self.fin_wanted:
+        if self.fin_wanted or self.state not in SENDABLE:
             raise LocalProtocolError(f"fin on a stream that is {self.state.value}")
         self.fin_wanted = True
 
@@ -140,21 +141,23 @@ class MuxStream:
         self.pending -= size
         return data
 
-    def take_all(self, limit: int) -> bytes | None:
-        """Remove and return all that waits, where it is what a write mostly is.
+    def take_all(self, room: int) -> bytes | None:
+        """Remove all that waits, where it is what a write mostly is, and return it as a DATA.
 
-        That is one chunk within `limit` and the credit, with no fin behind it; None for all else.
+        That is one chunk that fits into `room` with its head, and is within the credit; None for
+        all else.
         """
         size = self.pending
-        end = self.sent + size
+        offset = self.sent
+        end = offset + size
         chunks = self._chunks
-        if size > limit or end > self.send_limit or len(chunks) != 1:
+        if size > room - _DATA_HEAD_BYTES or end > self.send_limit or len(chunks) != 1:
             return None
-        if self._taken or self.fin_wanted or self.is_clogged:
+        if self._taken or self.is_clogged:
             return None
         self.sent = end
         self.pending = 0
-        return chunks.pop()
+        return _pack_data(_DATA, self.id, offset, size) + chunks.pop()
 
     def _gather(self, limit: int) -> bytes:
         """Join waiting chunks, or cut one, to at most `limit` bytes."""
@@ -214,9 +217,10 @@ class MuxStream:
 
     def discard(self) -> None:
         """Drop everything that waits, in both directions."""
-        self._chunks.clear()
-        self._head = self._taken = 0
-        self.pending = 0
+        if self.pending:
+            self._chunks.clear()
+            self._head = self._taken = 0
+            self.pending = 0
         self.fin_wanted = False
         self.is_clogged = False
         self.received.clear()

@@ -25,6 +25,7 @@ MAX_CONTROL = 16_384
 
 # A plain number: looking an enum's member up costs as much as the rest of a small frame.
 _DATA: Final = int(Type.DATA)
+_SEND_FIN: Final = StreamInput.SEND_FIN
 _DATA_HEAD_BYTES: Final = DATA_HEAD.size
 _pack_data: Final = DATA_HEAD.pack
 _FIN_BYTES: Final = 13
@@ -95,20 +96,20 @@ class Outgoing:
     def only_chunk(self, room: int) -> bytes | None:
         """Return the DATA of the one stream that has something to send, where it is one chunk.
 
-        What `fill_data` would do, in a third of the steps: nearly every message goes this way.
+        What `fill_data` would do, in a third of the steps: nearly every message goes this way, and
+        the fin of a stream behind its last.
         None, with nothing taken, where more waits than this chunk or it does not fit into `room`.
         """
         brisk = self.scheduler.brisk
         if len(brisk) != 1 or self.scheduler.bulk:
             return None
         stream = brisk[0]
-        offset = stream.sent
-        data = stream.take_all(room - _DATA_HEAD_BYTES)
-        if data is None:
+        frame = stream.take_all(room - _FIN_BYTES if stream.fin_wanted else room)
+        if frame is None:
             return None
         brisk.clear()
         stream.is_ready = False
-        return _pack_data(_DATA, stream.id, offset, len(data)) + data
+        return frame + self._take_fin(stream) if stream.fin_wanted else frame
 
     def fill_data(self, parts: list[bytes], room: int) -> bool:
         """Append DATA and FIN of the streams whose turn it is; return whether there was any."""
@@ -130,7 +131,7 @@ class Outgoing:
                     stream.is_clogged = False
                     self._events.append(StreamWritable(stream.id))
             if stream.fin_wanted and not stream.pending and room >= _FIN_BYTES:
-                self._send_fin(stream, parts)
+                parts.append(self._take_fin(stream))
                 room -= _FIN_BYTES
             if stream.sent < stream.send_limit if stream.pending else stream.fin_wanted:
                 scheduler.again(stream, sent)
@@ -139,9 +140,10 @@ class Outgoing:
             least = _DATA_HEAD_BYTES + _LEAST_DATA
         return len(parts) > begun
 
-    def _send_fin(self, stream: MuxStream, parts: list[bytes]) -> None:
+    def _take_fin(self, stream: MuxStream) -> bytes:
         stream.fin_wanted = False
-        stream.happened(StreamInput.SEND_FIN)
-        parts.append(encode_fin(stream.id, stream.sent))
-        if stream.is_done:
+        stream.happened(_SEND_FIN)
+        # The end may have been read before.
+        if stream.end_read and stream.is_done:
             self._table.forget(stream)
+        return encode_fin(stream.id, stream.sent)

@@ -126,13 +126,14 @@ class Reassembly:
 
     def clear(self) -> None:
         """Drop all that waits."""
-        self._chunks.clear()
-        self._head = 0
+        if self.size:
+            self._chunks.clear()
+            self._head = 0
+            self.size = 0
         if self._ahead is not None:
             self._all.count -= len(self._ahead)
             self._ahead = None
-        self._ahead_bytes = 0
-        self.size = 0
+            self._ahead_bytes = 0
 
     def _append(self, data: Payload) -> None:
         size = len(data)

@@ -26,7 +26,15 @@ _LARGEST_TOKEN = 0xFFFFFFFF
 class RecordMaker:
     """See the module. One end has one."""
 
-    __slots__ = ("_before_data", "_outgoing", "_received", "_sealer", "_sent", "_token")
+    __slots__ = (
+        "_anything",
+        "_before_data",
+        "_outgoing",
+        "_received",
+        "_sealer",
+        "_sent",
+        "_token",
+    )
 
     def __init__(
         self, sealer: Sealer, sent: SendLog, received: ReceiveLog, outgoing: Outgoing
@@ -36,7 +44,8 @@ class RecordMaker:
         self._received = received
         self._outgoing = outgoing
         self._token = 0
-        # What goes before data; each is filled and emptied in place, so that one look is enough.
+        # What goes before data, and all there is; each is filled and emptied in place, so that one
+        # look is enough.
         self._before_data = (
             sent.due,
             sent.skips.firsts,
@@ -44,20 +53,22 @@ class RecordMaker:
             outgoing.windows,
             outgoing.datagrams.waiting,
         )
+        self._anything = (*self._before_data, outgoing.scheduler.brisk, outgoing.scheduler.bulk)
 
-    def fill(self, records: list[bytes], carrier: SessionCarrier, limit: int, now: float) -> None:
-        """Append all records there are for `carrier`, while `limit` bytes last.
+    def fill(self, carrier: SessionCarrier, limit: int, now: float) -> list[bytes]:
+        """Return all records there are for `carrier`, while `limit` bytes last.
 
         A first one that is due again may be longer.
         """
         record = self._only_chunk(carrier, limit, now)
         if record is not None:
             # Nothing else waits.
-            records.append(record)
-            return
+            return [record]
+        records: list[bytes] = []
         while record := self.next(carrier, limit, now, is_first=not records):
             records.append(record)
             limit -= len(record)
+        return records
 
     def _only_chunk(self, carrier: SessionCarrier, limit: int, now: float) -> bytes | None:
         """Return the record where all that waits is one chunk of one stream; None for all else.
@@ -94,26 +105,20 @@ class RecordMaker:
 
         A record that is due again may be longer than `limit` if it `is_first`.
         """
+        # Asked for every record and once more: mostly one look.
+        concerns_carrier = carrier.ping_wanted or carrier.pong_token is not None
+        if not any(self._anything) and not concerns_carrier and not self._received.is_ack_due(now):
+            return None
         sent, outgoing = self._sent, self._outgoing
         if sent.due:
             again = sent.take_due(MAX_RECORD_BYTES if is_first else limit, carrier.number, now)
             if again is not None or sent.due:
                 return again
-        # Asked for every record and once more: nothing here is more than a look.
         scheduler = outgoing.scheduler
         has_data = sent.has_data_room and (scheduler.brisk or scheduler.bulk)
-        has_control = (
-            outgoing.control
-            or outgoing.windows
-            or outgoing.datagrams.waiting
-            or carrier.ping_wanted
-            or carrier.pong_token is not None
-            or sent.skips.firsts
-        )
-        if not (has_data or has_control):
-            ack_at = self._received.ack_at
-            if ack_at is None or ack_at > now:
-                return None
+        has_control = concerns_carrier or any(self._before_data)
+        if not (has_data or has_control or self._received.is_ack_due(now)):
+            return None
         room = limit - OVERHEAD_BYTES
         if room < LEAST_ROOM:
             return None
@@ -124,14 +129,11 @@ class RecordMaker:
             room = max(room, 2 * len(outgoing.control[0]) + LEAST_ROOM)
         if room > MAX_FRAMES_BYTES:
             room = MAX_FRAMES_BYTES
-        return self._make(
-            carrier, room, now, has_control=bool(has_control), has_data=bool(has_data)
-        )
+        return self._make(carrier, room, now, has_control=has_control, has_data=bool(has_data))
 
     def _ack_alone(self, carrier: SessionCarrier, room: int, now: float) -> bytes | None:
         """Acknowledge although the log is full: two full logs would wait for each other."""
-        ack_at = self._received.ack_at
-        if ack_at is None or ack_at > now or not self._sent.has_ack_room:
+        if not self._received.is_ack_due(now) or not self._sent.has_ack_room:
             return None
         record = self._sealer.seal(encode_ack(self._received.acknowledge(now, room)))
         self._sent.add(record, False, carrier.number, now)
@@ -158,8 +160,13 @@ class RecordMaker:
         if has_control:
             room, more = self._fill_control(parts, carrier, room, now)
             elicits = elicits or more
-        if has_data and self._outgoing.fill_data(parts, room):
-            elicits = True
+        if has_data:
+            chunk = self._outgoing.only_chunk(room)
+            if chunk is not None:
+                parts.append(chunk)
+                elicits = True
+            elif self._outgoing.fill_data(parts, room):
+                elicits = True
         if not parts:
             return None
         record = self._sealer.seal(b"".join(parts))

@@ -296,6 +296,10 @@ class ReceiveLog:
         while self._ahead.first == self.next_seq:
             self.next_seq = self._ahead.pop_first()[1] + 1
 
+    def is_ack_due(self, now: float) -> bool:
+        """Whether an ACK is to go even in a record of its own."""
+        return self.ack_at is not None and self.ack_at <= now
+
     def rides_along(self, now: float) -> bool:
         """Whether a record that is made anyway is to hold an ACK."""
         if self.records >= RIDE_RECORDS:

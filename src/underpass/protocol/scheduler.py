@@ -34,9 +34,7 @@ class Scheduler:
         return len(self.brisk) + len(self.bulk)
 
     def add(self, stream: MuxStream) -> None:
-        """`stream` has something to send; no effect if it waits already."""
-        if stream.is_ready:
-            return
+        """`stream`, which is not ready yet, has something to send."""
         stream.is_ready = True
         stream.burst = 0
         self.brisk.append(stream)

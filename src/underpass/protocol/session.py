@@ -27,6 +27,7 @@ from underpass.protocol.frames import (
     Datagram,
     Frame,
     GoAway,
+    Payload,
     Ping,
     ResetCode,
     Skip,
@@ -214,7 +215,7 @@ class Session:
 
     # --- bytes that came
 
-    def receive_data(self, number: int, data: bytes, now: float) -> None:
+    def receive_data(self, number: int, data: Payload, now: float) -> None:
         """Take in bytes of a carrier, in the order in which the other end gave them to it."""
         carrier = self._by_number.get(number)
         if carrier is None or self.state is _CLOSED:
@@ -256,8 +257,9 @@ class Session:
         elicits = False
         for frame in parse_frames(content):
             kind = type(frame)
-            if kind in STREAM_FRAMES:
-                self.streams.receive(frame)
+            receive = STREAM_FRAMES.get(kind)
+            if receive is not None:
+                receive(self.streams, frame)
                 elicits = elicits or kind is not Datagram
                 continue
             elicits = self._receive_frame(frame, carrier, now) or elicits
@@ -313,9 +315,7 @@ class Session:
             return []
         if self.state is _DRAINING:
             self._close_if_drained(now)
-        records: list[bytes] = []
-        self._maker.fill(records, carrier, limit, now)
-        return records
+        return self._maker.fill(carrier, limit, now)
 
     # --- the clock
 

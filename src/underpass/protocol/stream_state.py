@@ -1,6 +1,6 @@
 """The states of a stream (docs/protocol.md section 7), as a table; it does not know our role.
 
-Two rules. Everything that moves a stream's state goes through `next_state`. And the states are
+Two rules. Nothing but this table moves a stream's state. And the states are
 about frames: what waits to be sent, or to be read by the application, is `mux_stream`'s.
 
 The end that opens a stream may send data and fin before the other end has answered; as records

@@ -139,7 +139,7 @@ class StreamTable:
             return
         stream.discard()
         stream.window.release(self.pool)
-        if self.is_ours(stream.id):
+        if stream.id & 1 == self._parity:
             self.ours -= 1
         else:
             self.theirs -= 1

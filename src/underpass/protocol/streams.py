@@ -46,6 +46,7 @@ from underpass.protocol.session_events import (
 )
 from underpass.protocol.stream_state import (
     FLOWING,
+    NOT_ACCEPTED,
     NOT_OFFERED,
     OPENING,
     StreamInput,
@@ -62,6 +63,16 @@ _DATA: Final = int(Type.DATA)
 _DATA_HEAD_BYTES: Final = DATA_HEAD.size
 _unpack_data: Final = DATA_HEAD.unpack_from
 _OPEN: Final = StreamState.OPEN
+_RECEIVE_DATA: Final = StreamInput.RECEIVE_DATA
+_RECEIVE_FIN: Final = StreamInput.RECEIVE_FIN
+_RECEIVE_OPEN: Final = StreamInput.RECEIVE_OPEN
+_RECEIVE_OPENED: Final = StreamInput.RECEIVE_OPENED
+_RECEIVE_REFUSED: Final = StreamInput.RECEIVE_REFUSED
+_RECEIVE_RESET: Final = StreamInput.RECEIVE_RESET
+_SEND_OPEN: Final = StreamInput.SEND_OPEN
+_SEND_OPENED: Final = StreamInput.SEND_OPENED
+_SEND_REFUSED: Final = StreamInput.SEND_REFUSED
+_SEND_RESET: Final = StreamInput.SEND_RESET
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _new: Final = tuple.__new__
 
@@ -104,21 +115,22 @@ class Streams:
             raise LocalProtocolError("a host that is not ASCII", Failure.BAD_TARGET)
         stream = self._table.open()
         stream.kind = kind
-        stream.happened(StreamInput.SEND_OPEN)
+        stream.happened(_SEND_OPEN)
         self.outgoing.control.append(encode_open(stream.id, kind, host, port))
         return stream.id
 
     def accept(self, stream_id: int, bound: str = "") -> None:
         """Say that a stream that was offered stands, at `bound` (``host:port``)."""
-        stream = self._table.known(stream_id)
-        stream.happened(StreamInput.SEND_OPENED)
+        stream = self._by_id.get(stream_id) or self._table.known(stream_id)
+        stream.happened(_SEND_OPENED)
         self.outgoing.control.append(encode_opened(stream_id, bound))
-        self._tell_readable(stream)
+        if stream.received.size or stream.fin_at is not None:
+            self._tell_readable(stream)
 
     def refuse(self, stream_id: int, failure: Failure, details: str = "") -> None:
         """Say that a stream that was offered does not stand, and why."""
         stream = self._table.known(stream_id)
-        stream.happened(StreamInput.SEND_REFUSED)
+        stream.happened(_SEND_REFUSED)
         self.outgoing.control.append(encode_refused(stream_id, failure, details))
         self._table.forget(stream)
 
@@ -128,14 +140,14 @@ class Streams:
         if not data:
             return
         stream.write(data)
-        if stream.sent < stream.send_limit:
+        if not stream.is_ready and stream.sent < stream.send_limit:
             self.outgoing.scheduler.add(stream)
 
     def finish(self, stream_id: int) -> None:
         """Send fin after what waits; the other direction goes on."""
-        stream = self._table.known(stream_id)
+        stream = self._by_id.get(stream_id) or self._table.known(stream_id)
         stream.finish()
-        if stream.can_send:
+        if not stream.is_ready and stream.can_send:
             self.outgoing.scheduler.add(stream)
 
     def reset(self, stream_id: int, code: ResetCode = ResetCode.RESET) -> None:
@@ -143,7 +155,7 @@ class Streams:
         stream = self._table.get(stream_id)
         if stream is None:
             return
-        stream.happened(StreamInput.SEND_RESET)
+        stream.happened(_SEND_RESET)
         self.outgoing.control.append(encode_reset(stream_id, code))
         self._table.forget(stream)
 
@@ -169,7 +181,7 @@ class Streams:
         Reading is what gives the other end credit.
         """
         stream = self._by_id.get(stream_id) or self._table.known(stream_id)
-        if not stream.is_accepted:
+        if stream.state in NOT_ACCEPTED:
             raise LocalProtocolError("read from a stream that was not accepted")
         if stream.received.size:
             data = stream.received.read(limit)
@@ -224,10 +236,11 @@ class Streams:
         if stream is None:
             return
         if stream.state is not _OPEN:
-            self._stands(stream)
-            stream.happened(StreamInput.RECEIVE_DATA)
+            if stream.state in OPENING:
+                self._stands(stream)
+            stream.happened(_RECEIVE_DATA)
         stream.insert(offset, data)
-        if not stream.told_readable and stream.is_accepted and stream.received.size:
+        if not stream.told_readable and stream.received.size and stream.state not in NOT_ACCEPTED:
             stream.told_readable = True
             self._events.append(StreamReadable(stream.id))
 
@@ -239,14 +252,15 @@ class Streams:
         if stream is None:
             # Its reset has overtaken it.
             return
-        stream.happened(StreamInput.RECEIVE_OPEN)
-        self.highest_offered = max(self.highest_offered, frame.stream)
+        stream.happened(_RECEIVE_OPEN)
+        if stream_id > self.highest_offered:
+            self.highest_offered = stream_id
         if self.is_draining:
-            self.refuse(frame.stream, Failure.DRAINING)
+            self.refuse(stream_id, Failure.DRAINING)
         elif self._table.is_crowded:
-            self.refuse(frame.stream, Failure.CONNECTION_LIMIT, "too many streams")
+            self.refuse(stream_id, Failure.CONNECTION_LIMIT, "too many streams")
         elif kind not in _KINDS:
-            self.refuse(frame.stream, Failure.NOT_IMPLEMENTED, "a kind of stream not known here")
+            self.refuse(stream_id, Failure.NOT_IMPLEMENTED, "a kind of stream not known here")
         else:
             stream.kind = _KINDS[kind]
             self._events.append(_new(StreamOffered, (stream_id, stream.kind, host, port)))
@@ -256,7 +270,7 @@ class Streams:
         if stream is None:
             return
         was_opening = stream.state in OPENING
-        stream.happened(StreamInput.RECEIVE_OPENED)
+        stream.happened(_RECEIVE_OPENED)
         if was_opening:
             self._events.append(_new(StreamOpened, frame))
 
@@ -264,17 +278,19 @@ class Streams:
         stream = self._table.answered(frame.stream)
         if stream is None:
             return
-        stream.happened(StreamInput.RECEIVE_REFUSED)
+        stream.happened(_RECEIVE_REFUSED)
         self._table.forget(stream)
         self._events.append(StreamRefused(*frame))
 
     def _receive_fin(self, frame: Fin) -> None:
-        stream = self._table.find(frame.stream)
+        stream_id, offset = frame
+        stream = self._by_id.get(stream_id) or self._table.find(stream_id)
         if stream is None:
             return
-        self._stands(stream)
-        stream.happened(StreamInput.RECEIVE_FIN)
-        stream.finish_received(frame.offset)
+        if stream.state in OPENING:
+            self._stands(stream)
+        stream.happened(_RECEIVE_FIN)
+        stream.finish_received(offset)
         self._tell_readable(stream)
 
     def _receive_reset(self, frame: Reset) -> None:
@@ -282,7 +298,7 @@ class Streams:
         if stream is None:
             return
         was_offered = stream.state not in NOT_OFFERED
-        stream.happened(StreamInput.RECEIVE_RESET)
+        stream.happened(_RECEIVE_RESET)
         self._table.forget(stream)
         if was_offered:
             self._events.append(StreamWasReset(frame.stream, frame.code))
@@ -328,12 +344,11 @@ class Streams:
         self.outgoing.clear()
 
     def _stands(self, stream: MuxStream) -> None:
-        """Data or fin from the far end stands for its OPENED."""
-        if stream.state in OPENING:
-            self._events.append(StreamOpened(stream.id, ""))
+        """Data or fin from the far end stands for its OPENED, which has not come."""
+        self._events.append(StreamOpened(stream.id, ""))
 
     def _tell_readable(self, stream: MuxStream) -> None:
-        if stream.told_readable or not stream.is_accepted:
+        if stream.told_readable or stream.state in NOT_ACCEPTED:
             return
         if stream.received.size or stream.is_finished:
             stream.told_readable = True

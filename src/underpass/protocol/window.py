@@ -73,5 +73,6 @@ class ReceiveWindow:
 
     def release(self, pool: Pool) -> None:
         """The stream is over: what it took goes back."""
-        pool.give_back(self.size - self._initial)
-        self.size = self._initial
+        if self.size != self._initial:
+            pool.give_back(self.size - self._initial)
+            self.size = self._initial

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underpass.errors import LocalProtocolError, RemoteProtocolError
+from underpass.protocol.frame_codec import DATA_HEAD, encode_data
 from underpass.protocol.mux_stream import SEND_HIGH, MuxStream
 from underpass.protocol.stream_state import StreamInput, StreamState
 
@@ -61,25 +62,23 @@ def test_no_more_is_taken_than_the_credit() -> None:
 def test_all_is_taken_at_once_where_it_is_one_chunk() -> None:
     stream = opening(send_limit=8)
     stream.write(b"abcd")
-    assert stream.take_all(3) is None
-    assert stream.take_all(4) == b"abcd"
-    assert (stream.sent, stream.pending, stream.take_all(4)) == (4, 0, None)
+    assert stream.take_all(DATA_HEAD.size + 3) is None
+    assert stream.take_all(DATA_HEAD.size + 4) == encode_data(stream.id, 0, b"abcd")
+    assert (stream.sent, stream.pending, stream.take_all(100)) == (4, 0, None)
     stream.write(b"efgh")
-    assert stream.take_all(100) == b"efgh"
+    assert stream.take_all(100) == encode_data(stream.id, 4, b"efgh")
     stream.write(b"i")
     assert stream.take_all(100) is None
 
 
-def test_all_is_not_taken_at_once_where_more_belongs_to_it() -> None:
-    two, begun, ended = opening(), opening(), opening()
+def test_all_is_not_taken_at_once_where_it_is_no_whole_chunk() -> None:
+    two, begun = opening(), opening()
     for part in (b"ab", b"cd"):
         two.write(part)
     begun.write(b"abcd")
     assert begun.take(1) == b"a"
-    ended.write(b"abcd")
-    ended.finish()
-    assert [stream.take_all(100) for stream in (two, begun, ended)] == [None] * 3
-    assert [stream.take(100) for stream in (two, begun, ended)] == [b"abcd", b"bcd", b"abcd"]
+    assert [stream.take_all(100) for stream in (two, begun)] == [None] * 2
+    assert [stream.take(100) for stream in (two, begun)] == [b"abcd", b"bcd"]
 
 
 def test_a_fin_waits_for_the_bytes_before_it() -> None:

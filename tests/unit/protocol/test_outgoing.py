@@ -12,7 +12,7 @@ from underpass.protocol.mux_stream import SEND_HIGH, SEND_LOW, MuxStream
 from underpass.protocol.outgoing import MAX_CONTROL, Outgoing
 from underpass.protocol.scheduler import BRISK_BYTES, QUANTUM
 from underpass.protocol.session_events import SessionEvent, StreamWritable
-from underpass.protocol.stream_state import StreamInput
+from underpass.protocol.stream_state import StreamInput, StreamState
 from underpass.protocol.stream_table import StreamLimits, StreamTable
 from underpass.protocol.window import Pool
 
@@ -235,13 +235,25 @@ def test_one_chunk_is_what_it_would_be_the_long_way(size: int) -> None:
     assert (stream.is_ready, stream.sent, len(short.outgoing.scheduler)) == (False, size, 0)
 
 
+@pytest.mark.parametrize("room", [4 + 15 + 13, ROOM])
+def test_a_fin_behind_the_only_chunk_goes_with_it(room: int) -> None:
+    short, long = Stage(), Stage()
+    stream = short.stream(b"data", fin=True)
+    long.stream(b"data", fin=True)
+    frames = short.outgoing.only_chunk(room)
+    assert frames is not None
+    assert parse_frames(frames) == long.data()
+    assert (stream.state, stream.fin_wanted) == (StreamState.OPENING_FIN_SENT, False)
+    assert (stream.is_ready, len(short.outgoing.scheduler)) == (False, 0)
+
+
 def test_a_chunk_that_is_not_all_or_does_not_fit_is_left_to_the_long_way() -> None:
     alone, two, done = Stage(), Stage(), Stage()
     alone.stream(b"data")
     two.stream(b"one")
     two.stream(b"two")
     done.stream(b"data", fin=True)
-    assert alone.outgoing.only_chunk(18) is None
+    assert alone.outgoing.only_chunk(4 + 15 - 1) is None
     assert two.outgoing.only_chunk(ROOM) is None
-    assert done.outgoing.only_chunk(ROOM) is None
+    assert done.outgoing.only_chunk(4 + 15 + 13 - 1) is None
     assert [data_of(stage.data()) for stage in (alone, two, done)] == [b"data", b"onetwo", b"data"]

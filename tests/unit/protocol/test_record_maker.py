@@ -53,9 +53,7 @@ class Stage:
         return stream
 
     def records(self, limit: int = ROOM, now: float = START) -> list[bytes]:
-        found: list[bytes] = []
-        self.maker.fill(found, self.carrier, limit, now)
-        return [bytes(record) for record in found]
+        return self.maker.fill(self.carrier, limit, now)
 
     def frames(self, limit: int = ROOM, now: float = START) -> list[list[Frame]]:
         """The frames of each record."""

@@ -35,10 +35,11 @@ def test_nobody_waits_at_first() -> None:
     assert (len(scheduler), scheduler.next()) == (0, None)
 
 
-def test_a_stream_waits_once() -> None:
+def test_a_stream_that_waits_is_ready() -> None:
     (stream,) = streams(1)
-    scheduler = filled(stream, stream)
-    assert len(scheduler) == 1
+    assert not stream.is_ready
+    scheduler = filled(stream)
+    assert (stream.is_ready, len(scheduler)) == (True, 1)
     assert scheduler.next() is stream
     assert scheduler.next() is None
 
