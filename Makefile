@@ -7,7 +7,7 @@ READY := .venv/.ready
 CODE := src tests bench scripts examples
 SIM_SECONDS ?= 3600
 
-.PHONY: matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
+.PHONY: conformance guard matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
 
 setup: $(READY)
 
@@ -59,6 +59,11 @@ sim: setup
 mutants: setup
 	$(BIN)/python -m tests.mutants.run
 
+# BYTES each way at once over each carrier, hashed at either end. A quarter of an hour, most of it `get`.
+conformance: BYTES ?= 1000000000
+conformance: setup
+	$(BIN)/python -m tests.conformance.run --bytes $(BYTES)
+
 # Every carrier through every hostile box; writes docs/middleboxes.md.
 matrix: setup
 	$(BIN)/python -m tests.matrix.run
@@ -80,6 +85,10 @@ peers: setup
 bench: setup
 	-$(BIN)/python -m bench.peers install
 	$(BIN)/python -m bench.run
+
+# Has it become slower? Ratios to a bare relay of the same minute; half a minute.
+guard: setup
+	$(BIN)/python -m bench.guard
 
 # A faster session core, never needed: docs/decisions/007. Then its tests, and both beside each other.
 # Left out is tests/simulation/test_broken.py: it puts functions in the place of others, which
