@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.processes import BenchError
+from bench.processes import BenchError, StalledError
 
 HERE = Path(__file__).parent
 BINARIES = HERE / "bin"
@@ -20,10 +20,6 @@ RUN_TIMEOUT = 200.0
 
 Result = dict[str, Any]
 Entry = Literal["connect", "socks5", "forward"]
-
-
-class StalledError(BenchError):
-    """Nothing was wrong, but what was waited for did not come in time."""
 
 
 def compiled(name: str) -> Path:

@@ -24,6 +24,14 @@ class BenchError(Exception):
     """A program of the bench failed; the message says which and how."""
 
 
+class StalledError(BenchError):
+    """Nothing was wrong, but what was waited for did not come in time."""
+
+
+class NeverUpError(StalledError):
+    """A program runs, but did not become ready."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A started proxy: where it listens and its first process."""

@@ -17,7 +17,11 @@ from collections.abc import Sequence
 from bench.page import PAGE, ROOT, redraw
 
 # Name, module, minutes of a whole run of five rounds on two cores, minutes with --quick.
-SCENARIOS = (("proxy", "bench.proxy", 15.0, 1.0),)
+SCENARIOS = (
+    ("proxy", "bench.proxy", 15.0, 1.0),
+    ("tunnel", "bench.tunnels", 6.0, 1.0),
+    ("requests", "bench.requests_only", 7.0, 2.0),
+)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bench.chapter import Chapter
-from bench.chapters import proxy, scale, wan
+from bench.chapters import proxy, requests_only, scale, tunnel, wan
 
-CHAPTERS: tuple[Chapter, ...] = (proxy.CHAPTER, scale.CHAPTER, wan.CHAPTER)
+CHAPTERS: tuple[Chapter, ...] = (
+    proxy.CHAPTER,
+    tunnel.CHAPTER,
+    requests_only.CHAPTER,
+    wan.CHAPTER,
+    scale.CHAPTER,
+)
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import START_TIMEOUT, BenchError, Running, family, free_port
+from bench.processes import START_TIMEOUT, BenchError, NeverUpError, Running, free_port
 
 LISTEN = "0A"
 # Between two looks at what a process does.
@@ -106,10 +106,12 @@ class Launch:
             time.sleep(LOOK)
 
     def _failure(self, running: Running, reason: str) -> BenchError:
-        ended = f"it ended with {running.process.poll()}" if not running.alive() else reason
+        kind: type[BenchError] = NeverUpError
+        if not running.alive():
+            kind, reason = BenchError, f"it ended with {running.process.poll()}"
         running.stop()
         last = self.log.read_text().strip().rpartition("\n")[2]
-        return BenchError(f"{self.name} did not start: {ended}; its last words: {last[-200:]}")
+        return kind(f"{self.name} did not start: {reason}; its last words: {last[-200:]}")
 
 
 def new_address(host: str) -> str:
@@ -135,8 +137,3 @@ def run(command: Sequence[str], directory: Path, stdin: str = "", **environment:
     if done.returncode:
         raise BenchError(f"{command[0]} ended with {done.returncode}: {done.stderr[-200:]}")
     return done.stdout
-
-
-def members(runs: Sequence[Running]) -> set[int]:
-    """Every process of these programs."""
-    return {pid for one in runs for pid in family(one.process.pid)}
