@@ -50,6 +50,14 @@ max_filedescriptors 1024
 {access}
 """
 
+NTLM = """\
+auth_param ntlm program {helper}
+auth_param ntlm children 4
+acl known proxy_auth REQUIRED
+http_access allow known
+http_access deny all
+"""
+
 TINYPROXY = """\
 Port {port}
 Listen 127.0.0.1
@@ -140,7 +148,8 @@ def test_squid_without_users_is_gone_through(
     with squid(program, squid_folder, "http_access allow all") as port:
         proxy = start_proxy("--via", f"http://127.0.0.1:{port}", "--allow", "127.0.0.0/8")
         check_served(curl, proxy.url, plain, secure)
-        assert f"CONNECT {secure.name}" in (squid_folder / "access.log").read_text()
+    # A tunnel is logged when it has ended, squid's last with squid itself.
+    assert f"CONNECT {secure.name}" in (squid_folder / "access.log").read_text()
 
 
 def test_squid_that_allows_connect_to_443_alone_forwards_plain_requests(
@@ -206,6 +215,31 @@ def test_squid_lets_our_user_in(
         check_served(curl, proxy.url, plain, secure)
         assert f" {USER} " in (squid_folder / "access.log").read_text()
     assert PASSWORD not in "\n".join(proxy.lines())
+
+
+def test_squid_lets_our_user_in_by_ntlm(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    squid_folder: Path,
+    plain: HttpOrigin,
+    secure: HttpOrigin,
+) -> None:
+    # It believes every password, but wants each leg in its order.
+    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    with squid(program, squid_folder, access) as port:
+        proxy = start_proxy(
+            *("--via", f"http://CORP%5C{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
+            UNDERPASS_VIA_PASSWORD=PASSWORD,
+        )
+        check_served(curl, proxy.url, plain, secure)
+        form = curl("-x", proxy.url, "-d", "a" * 1000, f"{plain.url}/upload")
+        assert json.loads(form.output)["length"] == 1000
+    log = (squid_folder / "access.log").read_text()
+    # No request for a login's sake has come any further than to squid.
+    assert len(plain.visits) == 3
+    assert "TCP_DENIED/407" in log
+    assert "HEAD" in log
 
 
 def test_wrong_password_for_squid_is_answered_as_our_failure(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.origins import Authority, HttpOrigin
 from tests.real.test_parents import (
+    NTLM,
     PASSWORD,
     USER,
     access,
@@ -38,14 +39,6 @@ STREAMS = 4
 
 # As squid's log has them.
 WORDS = ("TCP_DENIED/407", "TCP_MISS")
-
-NTLM = """\
-auth_param ntlm program {helper}
-auth_param ntlm children 4
-acl known proxy_auth REQUIRED
-http_access allow known
-http_access deny all
-"""
 
 
 def ways_to(origin: HttpOrigin, chain: Chain, authorities: Path | None = None) -> Ways:

@@ -13,8 +13,9 @@ from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial, Stream
 from underpass.observe import Counter, Counters, Histogram
 from underpass.outbound.direct import Direct
+from underpass.outbound.login import LoginTries
 from underpass.outbound.own_listeners import OwnListeners
-from underpass.outbound.upstream import Upstream
+from underpass.outbound.upstream import Rehearsed, Upstream
 from underpass.outbound.upstream_route import UpstreamRoute
 
 
@@ -61,7 +62,10 @@ class Guard:
         async def reach() -> Stream:
             return await self._counted(upstream.reach())
 
-        return UpstreamRoute(reach, upstream.login())
+        async def rehearse(stream: Stream, login: LoginTries) -> Rehearsed:
+            return await upstream.rehearse(stream, login, address)
+
+        return UpstreamRoute(reach, upstream.login(), rehearse)
 
     async def dial(self, principal: Principal, address: Address) -> Stream:
         """Open a stream to `address` for `principal`.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple
 
 import truststore
 
@@ -27,6 +28,13 @@ from underpass.protocol.socks import connect_through
 
 # From the first byte to the proxy to its answer, its own dial included.
 UPSTREAM_SECONDS = 30.0
+
+
+class Rehearsed(NamedTuple):
+    """What came of a rehearsal: whether the login goes on, and whether the stream does."""
+
+    login_goes_on: bool
+    stream_goes_on: bool
 
 
 class Upstream:
@@ -58,6 +66,20 @@ class Upstream:
         """Open a stream to the proxy itself, for plain requests. Raises `DialError`."""
         async with self._in_time():
             return await self._reach()
+
+    async def rehearse(self, stream: Stream, login: LoginTries, address: Address) -> Rehearsed:
+        """Say the first leg of `login` on a stream that `reach` has opened.
+
+        It goes with a request that does no harm, should the proxy pass it on to `address`. Raises
+        `DialError`, and aborts the stream then.
+        """
+        host = str(address).encode("ascii")
+        request = RequestHead(b"HEAD", b"http://%s/" % host, HTTP_11, Fields([(b"Host", host)]))
+        async with self._in_time():
+            with _freeing(stream):
+                head, reader = await _ask(stream, login.addressed(request))
+                is_asked = await login.must_repeat(head)
+                return Rehearsed(is_asked, await _finish(stream, head, reader))
 
     async def open(self, address: Address) -> Stream:
         """Open a stream to `address` through the proxy. Raises `DialError`."""
@@ -99,10 +121,7 @@ class Upstream:
             with _freeing(stream):
                 if is_fresh:
                     await login.begin()
-                await stream.send(serialise_request(login.addressed(request)))
-                reader = ResponseReader()
-                reader.expect(b"CONNECT")
-                head = await _final_head(stream, reader)
+                head, reader = await _ask(stream, login.addressed(request))
                 # Ends the loop: the login counts its tries.
                 must_repeat = await login.must_repeat(head)
                 if head.status // 100 == 2:
@@ -161,13 +180,18 @@ def _freeing(stream: Stream) -> Iterator[None]:
         raise
 
 
-async def _final_head(stream: Stream, reader: ResponseReader) -> ResponseHead:
+async def _ask(stream: Stream, request: RequestHead) -> tuple[ResponseHead, ResponseReader]:
+    """Send a request without a body; its answer's head, and what reads the rest."""
+    reader = ResponseReader()
+    reader.expect(request.method)
+    await stream.send(serialise_request(request))
     while True:
         event = await _next_event(stream, reader)
         if not isinstance(event, ResponseHead):
-            raise RemoteProtocolError("no answer to CONNECT", Failure.UPSTREAM_REFUSED)
+            method = request.method.decode("ascii")
+            raise RemoteProtocolError(f"no answer to {method}", Failure.UPSTREAM_REFUSED)
         if event.status >= 200:
-            return event
+            return event, reader
 
 
 async def _next_event(stream: Stream, reader: ResponseReader) -> object:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from underpass.errors import DialError, RemoteProtocolError
+from underpass.errors import DialError, Failure, RemoteProtocolError
 from underpass.net.route import Route
 from underpass.net.stream import Stream
-from underpass.outbound.login import LoginTries
+from underpass.outbound.login import MAX_REQUESTS, LoginTries
+from underpass.outbound.upstream import Rehearsed
 from underpass.protocol.http.head import RequestHead, ResponseHead
 from underpass.protocol.http.target import AbsoluteTarget
+
+Rehearse = Callable[[Stream, LoginTries], Awaitable[Rehearsed]]
+
+# With what a login may cost, more streams than that are a proxy that goes in circles.
+MAX_STREAMS = 2 * MAX_REQUESTS
 
 
 class UpstreamRoute(Route):
     """The upstream proxy opens the origin, and forwards the request (RFC 9112 3.2.2).
 
     Many proxies let CONNECT through to port 443 alone: a plain request does not ask for it.
-    `reach` opens a stream to the proxy.
+    `reach` opens a stream to the proxy. With `rehearse`, a login that takes several requests over
+    one stream has said all but its last leg when `open` returns: whoever sends the request sends
+    each on a stream of its own. Without it, they keep to one stream and heed `must_rehearse`.
     """
 
-    def __init__(self, reach: Callable[[], Awaitable[Stream]], login: LoginTries) -> None:
+    def __init__(
+        self,
+        reach: Callable[[], Awaitable[Stream]],
+        login: LoginTries,
+        rehearse: Rehearse | None = None,
+    ) -> None:
         self._reach = reach
         self._login = login
+        self._rehearse = rehearse
+        self._streams = 0
 
     @property
     def may_repeat(self) -> bool:
@@ -32,13 +47,25 @@ class UpstreamRoute(Route):
         return self._login.must_rehearse
 
     async def open(self) -> Stream:
-        stream = await self._reach()
-        try:
-            await self._login.begin()
-        except BaseException:
+        while self._streams < MAX_STREAMS:
+            self._streams += 1
+            stream = await self._reach()
+            try:
+                await self._login.begin()
+                if self._rehearse is None or not self._login.must_rehearse:
+                    return stream
+                rehearsed = await self._rehearse(stream, self._login)
+            except BaseException:
+                stream.abort()
+                raise
+            if not rehearsed.login_goes_on:
+                # It lets us pass as we are: as it may know this machine by now.
+                self._rehearse = None
+            if rehearsed.stream_goes_on:
+                return stream
             stream.abort()
-            raise
-        return stream
+        details = "the upstream proxy asks for a login again and again"
+        raise DialError(Failure.UPSTREAM_REFUSED, details)
 
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         absolute = RequestHead(head.method, target.absolute_form, head.version, head.fields)

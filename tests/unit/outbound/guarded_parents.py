@@ -153,8 +153,10 @@ class GuardedParent:
                     await writer.wait_closed()
                     return
                 await reader.readexactly(size)
+                # To HEAD goes no body.
+                shown = None if not head.startswith(b"HEAD ") else -len(b"who?")
                 if challenges is not None:
-                    writer.write(_refusal(challenges, self.closes))
+                    writer.write(_refusal(challenges, self.closes)[:shown])
                     if self.closes:
                         return
                     continue
@@ -163,7 +165,7 @@ class GuardedParent:
                     writer.write(CONNECTED)
                     await reader.read()
                     return
-                writer.write(ANSWER)
+                writer.write(ANSWER if shown is None else ANSWER[: -len(b"hi")])
 
     @property
     def logins(self) -> int:
