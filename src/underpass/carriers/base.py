@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
 from underpass.errors import UnderpassError
+from underpass.protocol.frames import Payload
 
 
 class CarrierError(UnderpassError):
@@ -53,7 +54,7 @@ class Feed(Protocol):
         carrier with less room cuts it and puts it together again at the other end.
         """
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: Payload) -> None:
         """Hand over bytes, whole records or any pieces of them, in the order of the other end."""
 
     def cut(self) -> None:
@@ -61,6 +62,16 @@ class Feed(Protocol):
 
     def lost(self, records: list[bytes]) -> None:
         """These records, of one exchange that failed, may not have arrived."""
+
+    def watch(self, wake: Callable[[], None] | None) -> None:
+        """Have `wake` called whenever there may be something to take, or the end; None: no more.
+
+        For who has no task that waits for `output`: `reason` then says whether it is to end.
+        """
+
+    @property
+    def reason(self) -> str | None:
+        """Why the carrier is to end, once all is taken; None while it is not."""
 
     async def output(self) -> None:
         """Return when there may be something to take. Raises `CarrierError` when it is to end."""

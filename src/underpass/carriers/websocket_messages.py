@@ -1,6 +1,8 @@
 """Binary messages over a stream that has become a WebSocket (RFC 6455), and a feed on either side.
 
-The frames are the `websockets` library's; the opening handshake is HTTP, which is ours.
+The opening handshake is HTTP, which is ours. Once a feed is joined no task takes part: what comes
+goes to the feed from the transport's own call, and what the feed has goes out once a turn of the
+loop, so that many streams that send in one turn share a record and a write.
 """
 
 from __future__ import annotations
@@ -9,21 +11,36 @@ import asyncio
 import base64
 import hashlib
 
-from websockets.exceptions import WebSocketException
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN, Protocol, Side
+from websockets.speedups import apply_mask
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.calls import side_by_side
+from underpass.carriers.websocket_frames import (
+    BINARY,
+    CLOSE,
+    MAX_MESSAGE_BYTES,
+    PONG,
+    FrameReader,
+    Masks,
+    frame_head,
+    make_frame,
+)
 from underpass.errors import RemoteProtocolError, StreamError
-from underpass.net.stream import Stream
+from underpass.net.stream import Stream, Tap
+from underpass.protocol.frames import Payload
+from underpass.protocol.record import MAX_RECORD_BYTES
 
 # What is taken from a session at once: two records. More would wait here instead of there, where
 # what is urgent can still go before it.
 TAKE_BYTES = 128 * 1024
 
-# No message of ours is longer; a frame that says so is refused from its head alone.
-MAX_MESSAGE_BYTES = 1024 * 1024
+# Where less than this was taken, another record would have fitted: there was none.
+_MORE_BYTES = TAKE_BYTES - MAX_RECORD_BYTES
+
+# Messages that are sent in one turn of the loop, while the stream takes them: other work waits.
+MESSAGES_AT_ONCE = 4
+
+# Up to so much, joining is cheaper than giving the parts to the system one by one.
+_JOINED_BYTES = 16 * 1024
 
 RECEIVE_BYTES = 256 * 1024
 
@@ -36,117 +53,167 @@ def accept_value(key: bytes) -> bytes:
 
 
 class Messages:
-    """Binary messages, each whole, over `stream`; pings are answered, a close is an end."""
+    """The WebSocket on `stream`: single messages at its opening, then a feed's (`run_messages`)."""
 
     def __init__(self, stream: Stream, *, is_client: bool) -> None:
         self.stream = stream
         stream.keep_shallow()
-        side = Side.CLIENT if is_client else Side.SERVER
-        self._protocol = Protocol(side, state=OPEN, max_size=MAX_MESSAGE_BYTES)
-        self._parts: list[bytes] = []
-        self._kept: list[bytes] = []
-        self._sending = asyncio.Lock()
-        self._clock = asyncio.get_running_loop().time
-        self._moved_at = self._clock()
+        self.reader = FrameReader(is_masked=not is_client)
+        self.masks = Masks() if is_client else None
+        self.clock = asyncio.get_running_loop().time
+        self.moved_at = self.clock()
 
     @property
     def silence(self) -> float:
         """For how many seconds nothing has been sent or received."""
-        return self._clock() - self._moved_at
+        return self.clock() - self.moved_at
 
     async def send(self, message: bytes) -> None:
         """Send one message. Raises as `Stream.send`."""
-        self._protocol.send_binary(message)
-        async with self._sending:
-            await self._flush()
+        self.moved_at = self.clock()
+        await self.stream.send(make_frame(BINARY, message, self.masks))
 
-    async def _flush(self) -> None:
-        """Send what the protocol has to say, and what it says meanwhile."""
-        while data := b"".join(self._protocol.data_to_send()):
-            self._moved_at = self._clock()
-            await self.stream.send(data)
-
-    async def _answer(self) -> None:
-        """Send the answer to a ping or a close; who sends at the moment sends that too."""
-        if not self._sending.locked():
-            async with self._sending:
-                await self._flush()
-
-    async def receive(self) -> list[bytes]:
-        """Return the messages that come next, at least one; empty when the other end has closed.
+    async def receive_one(self) -> bytes | None:
+        """The next message, whole; None when the other end has closed.
 
         Raises `StreamError`, and `RemoteProtocolError` for what is no WebSocket message of ours.
         """
-        if self._kept:
-            kept, self._kept = self._kept, []
-            return kept
-        while True:
+        reader = self.reader
+        parts: list[Payload] = []
+        while not reader.has_message:
             data = await self.stream.receive(RECEIVE_BYTES)
             if not data:
-                return []
-            self._moved_at = self._clock()
-            try:
-                self._protocol.receive_data(data)
-            except WebSocketException as error:
-                raise RemoteProtocolError(f"WebSocket: {error}") from error
-            messages: list[bytes] = []
-            is_closed = False
-            for frame in self._protocol.events_received():
-                if isinstance(frame, Frame):
-                    is_closed = is_closed or frame.opcode is Opcode.CLOSE
-                    self._take(frame, messages)
-            if self._protocol.parser_exc is not None:
-                raise RemoteProtocolError(f"WebSocket: {self._protocol.parser_exc}")
-            await self._answer()
-            if messages or is_closed:
-                return messages
+                return None
+            self.moved_at = self.clock()
+            parts += reader.feed(data, one=True)
+            if reader.ping is not None:
+                await self.stream.send(self.pong())
+            if reader.closing is not None and not reader.has_message:
+                await self.stream.send(make_frame(CLOSE, reader.closing, self.masks))
+                return None
+            if sum(map(len, parts)) > MAX_MESSAGE_BYTES:
+                raise RemoteProtocolError("WebSocket: a message too long")
+        reader.has_message = False
+        self.stream.unread(reader.rest)
+        return b"".join(parts)
 
-    async def receive_one(self) -> bytes | None:
-        """The next message alone, None when the other end has closed. Raises as `receive`."""
-        messages = await self.receive()
-        self._kept = messages[1:]
-        return messages[0] if messages else None
-
-    def _take(self, frame: Frame, messages: list[bytes]) -> None:
-        if frame.opcode is Opcode.TEXT:
-            raise RemoteProtocolError("WebSocket: a text message")
-        if frame.opcode is Opcode.BINARY and frame.fin and not self._parts:
-            messages.append(bytes(frame.data))
-        elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
-            self._parts.append(bytes(frame.data))
-            if frame.fin:
-                messages.append(b"".join(self._parts))
-                self._parts.clear()
+    def pong(self) -> bytes:
+        """The answer to the latest ping: those before it need none (section 5.5.3)."""
+        ping, self.reader.ping = self.reader.ping or b"", None
+        return make_frame(PONG, ping, self.masks)
 
 
 async def run_messages(messages: Messages, feed: Feed) -> None:
     """Move records both ways until either end has enough. Raises `CarrierError` for every end."""
+    pump = _Pump(messages, feed)
     try:
-        await side_by_side(_send(messages, feed), _receive(messages, feed))
-    except CarrierError:
+        pump.start()
+        reason = await pump.ended_with
+        pump.stop()
         # What was sent last is still delivered, as a session's last word may be in it.
         await messages.stream.close()
+    except asyncio.CancelledError:
+        messages.stream.abort()
         raise
     finally:
-        messages.stream.abort()
+        pump.stop()
+    raise CarrierError(reason)
 
 
-async def _send(messages: Messages, feed: Feed) -> None:
-    try:
-        while True:
-            if records := feed.take(TAKE_BYTES):
-                await messages.send(b"".join(records))
-            else:
-                await feed.output()
-    except StreamError as error:
-        raise CarrierError(f"the WebSocket was cut: {error}") from error
+class _Pump:
+    """Moves between a WebSocket and a feed, within the calls of both: a `Sink`."""
 
+    def __init__(self, messages: Messages, feed: Feed) -> None:
+        self._messages = messages
+        self._feed = feed
+        self._loop = asyncio.get_running_loop()
+        self._tap: Tap = messages.stream.pour(self)
+        self._is_due = False
+        self.ended_with: asyncio.Future[str] = self._loop.create_future()
 
-async def _receive(messages: Messages, feed: Feed) -> None:
-    try:
-        while received := await messages.receive():
-            for message in received:
-                feed.receive(message)
-    except (StreamError, RemoteProtocolError) as error:
-        raise CarrierError(f"the WebSocket was cut: {error}") from error
-    raise CarrierError("the WebSocket was closed")
+    def start(self) -> None:
+        self._feed.watch(self._wake)
+        self._tap.go_on()
+        self._wake()
+
+    def stop(self) -> None:
+        """Have nothing more to do with either."""
+        self._end("stopped")
+        self._feed.watch(None)
+        self._tap.stop()
+
+    def _end(self, reason: str) -> None:
+        if not self.ended_with.done():
+            self.ended_with.set_result(reason)
+
+    # What the feed has goes out.
+
+    def _wake(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._send)
+
+    def ready(self) -> None:
+        self._wake()
+
+    def _send(self) -> None:
+        self._is_due = False
+        for _ in range(MESSAGES_AT_ONCE):
+            # Full, it says when it is ready.
+            if self._tap.is_full or self.ended_with.done():
+                return
+            records = self._feed.take(TAKE_BYTES)
+            if not records:
+                if self._feed.reason is not None:
+                    self._end(self._feed.reason)
+                return
+            self._messages.moved_at = self._messages.clock()
+            if self._put(records) < _MORE_BYTES and self._feed.reason is None:
+                # There was no more.
+                return
+        self._wake()
+
+    def _put(self, records: list[bytes]) -> int:
+        """Send records as one message, with no copy of many bytes that need not be; their size."""
+        masks = self._messages.masks
+        size = sum(map(len, records))
+        if masks is not None:
+            mask = masks.next()
+            data = records[0] if len(records) == 1 else b"".join(records)
+            head, records = frame_head(BINARY, size, mask), [apply_mask(data, mask)]
+        else:
+            head = frame_head(BINARY, size)
+        if size <= _JOINED_BYTES:
+            self._tap.put(b"".join((head, *records)))
+        else:
+            self._tap.put(head, *records)
+        return size
+
+    # What comes goes to the feed.
+
+    def came(self, data: Payload) -> None:
+        if self.ended_with.done():
+            return
+        messages, reader = self._messages, self._messages.reader
+        messages.moved_at = messages.clock()
+        try:
+            pieces = reader.feed(bytes(data))
+        except RemoteProtocolError as error:
+            self._end(f"the WebSocket was cut: {error}")
+            return
+        if len(pieces) > 1 and len(data) <= _JOINED_BYTES:
+            # One look at what it brought instead of many.
+            pieces = [b"".join(pieces)]
+        for piece in pieces:
+            self._feed.receive(piece)
+        if reader.ping is not None and not self._tap.is_full:
+            self._tap.put(messages.pong())
+        if reader.closing is not None:
+            self._tap.put(make_frame(CLOSE, reader.closing, messages.masks))
+            self._end("the WebSocket was closed")
+
+    def ended(self) -> None:
+        self._end("the WebSocket was closed")
+
+    def lost(self, error: StreamError | None) -> None:
+        self._end(f"the WebSocket was cut: {error}" if error else "the WebSocket was closed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ssl
 
-from underpass.errors import Failure
+from underpass.errors import Failure, StreamError, StreamReset, StreamTimeout
 
 _FAILURES = {
     errno.ECONNREFUSED: Failure.CONNECTION_REFUSED,
@@ -38,3 +38,12 @@ def failure_of(error: OSError) -> Failure:
     if error.errno is None:
         return Failure.CONNECTION_TERMINATED
     return _FAILURES.get(error.errno, Failure.HOST_UNREACHABLE)
+
+
+def stream_error(error: Exception | None) -> StreamError:
+    """Return how a stream was lost whose transport tells `error`, None for bytes that stopped."""
+    if error is None:
+        return StreamReset("ended without its end marker")
+    if isinstance(error, TimeoutError):
+        return StreamTimeout("the other end stopped answering")
+    return StreamReset(f"reset by the other end: {error}")

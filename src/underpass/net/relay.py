@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from underpass.errors import StreamError
 from underpass.net.stream import Stream
 from underpass.net.transport import FLUSH_SECONDS, TransportStream
+from underpass.protocol.frames import Payload
 
 
 class Ending(enum.Enum):
@@ -60,67 +61,88 @@ def relay(
     tally = tally or _Progress()
     if isinstance(left, TransportStream) and isinstance(right, TransportStream):
         return _relay_transports(left, right, timeouts, tally)
+    if left.can_pour and right.can_pour:
+        return _relay_pouring(left, right, timeouts, tally)
     return _relay_streams(left, right, timeouts, tally)
 
 
-class _Splice:
-    """Two transport streams that write straight to each other, and the future of their end."""
+class _End:
+    """The future of a relay's end, and what leads to it."""
 
-    __slots__ = ("_fins", "_left", "_right", "_timeouts", "_timers", "_total", "done")
+    __slots__ = ("_fins", "_timeouts", "_timers", "_total", "done")
 
-    def __init__(
-        self, left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
-    ) -> None:
-        self._left = left
-        self._right = right
+    def __init__(self, timeouts: RelayTimeouts) -> None:
         self._timeouts = timeouts
         self._fins = 0
         self._total = -1
         self._timers: list[asyncio.TimerHandle] = []
         self.done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
-    def start(self) -> None:
-        left, right = self._left, self._right
-        if self._timeouts.idle:
-            self._watch_idle()
-        left.splice(right, self)
-        right.splice(left, self)
+    def total(self) -> int:
+        """Bytes that have come, both ways."""
+        raise NotImplementedError
 
-    def ended(self, stream: TransportStream) -> None:
+    def one_ended(self) -> None:
         self._fins += 1
         if self._fins == 2:
-            self._finish(Ending.COMPLETE)
+            self.finish(Ending.COMPLETE)
         elif self._timeouts.half_close:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(
-                self._timeouts.half_close, self._finish, Ending.HALF_CLOSE_TIMEOUT
+                self._timeouts.half_close, self.finish, Ending.HALF_CLOSE_TIMEOUT
             )
             self._timers.append(timer)
 
-    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
-        if error is None:
-            # In order, but no half-close: a TLS stream whose other end said close_notify.
-            self._finish(Ending.COMPLETE)
-        else:
-            self._finish(Ending.LEFT_RESET if stream is self._left else Ending.RIGHT_RESET)
-
-    def _finish(self, ending: Ending) -> None:
+    def finish(self, ending: Ending) -> None:
         if not self.done.done():
             self.done.set_result(ending)
 
-    def _watch_idle(self) -> None:
+    def watch_idle(self) -> None:
         """Look at the byte counts once an idle time: no timer is touched for a read."""
-        total = self._left.received + self._right.received
+        if not self._timeouts.idle:
+            return
+        total = self.total()
         if total == self._total:
-            self._finish(Ending.IDLE)
+            self.finish(Ending.IDLE)
             return
         self._total = total
         loop = asyncio.get_running_loop()
-        self._timers[:1] = [loop.call_later(self._timeouts.idle, self._watch_idle)]
+        self._timers[:1] = [loop.call_later(self._timeouts.idle, self.watch_idle)]
 
     def stop(self) -> None:
         for timer in self._timers:
             timer.cancel()
+
+
+class _Splice(_End):
+    """Two transport streams that write straight to each other."""
+
+    __slots__ = ("_left", "_right")
+
+    def __init__(
+        self, left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
+    ) -> None:
+        super().__init__(timeouts)
+        self._left = left
+        self._right = right
+
+    def start(self) -> None:
+        self.watch_idle()
+        self._left.splice(self._right, self)
+        self._right.splice(self._left, self)
+
+    def total(self) -> int:
+        return self._left.received + self._right.received
+
+    def ended(self, stream: TransportStream) -> None:
+        self.one_ended()
+
+    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
+        if error is None:
+            # In order, but no half-close: a TLS stream whose other end said close_notify.
+            self.finish(Ending.COMPLETE)
+        else:
+            self.finish(Ending.LEFT_RESET if stream is self._left else Ending.RIGHT_RESET)
 
 
 async def _relay_transports(
@@ -143,15 +165,91 @@ async def _relay_transports(
     return Transfer(right.sent - sent, left.sent - received, ending)
 
 
-async def _free(left: TransportStream, right: TransportStream, ending: Ending) -> None:
+class _Side:
+    """One stream of a joint: what comes over it is put to the other. A `Sink`."""
+
+    __slots__ = ("_end", "_lost", "count", "other", "tap")
+
+    other: _Side
+
+    def __init__(self, stream: Stream, end: _Joint, lost: Ending) -> None:
+        self._end = end
+        self._lost = lost
+        self.count = 0
+        self.tap = stream.pour(self)
+
+    def came(self, data: Payload) -> None:
+        self.count += len(data)
+        sink = self.other.tap
+        sink.put(data)
+        if sink.is_full:
+            self.tap.hold()
+
+    def ready(self) -> None:
+        self.other.tap.go_on()
+
+    def ended(self) -> None:
+        if not self._end.has_fin:
+            # The second is left to whoever then closes both: closing sends it.
+            self.other.tap.end_sending()
+        self._end.one_ended()
+
+    def lost(self, error: StreamError | None) -> None:
+        self._end.finish(Ending.COMPLETE if error is None else self._lost)
+
+
+class _Joint(_End):
+    """Two streams that pour, each into the other."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: Stream, right: Stream, timeouts: RelayTimeouts) -> None:
+        super().__init__(timeouts)
+        self.left = _Side(left, self, Ending.LEFT_RESET)
+        self.right = _Side(right, self, Ending.RIGHT_RESET)
+        self.left.other, self.right.other = self.right, self.left
+
+    def start(self) -> None:
+        self.watch_idle()
+        self.left.tap.go_on()
+        self.right.tap.go_on()
+
+    @property
+    def has_fin(self) -> bool:
+        return self._fins > 0
+
+    def total(self) -> int:
+        return self.left.count + self.right.count
+
+
+async def _relay_pouring(
+    left: Stream, right: Stream, timeouts: RelayTimeouts, tally: Tally
+) -> Transfer:
+    joint = _Joint(left, right, timeouts)
+    try:
+        joint.start()
+        ending = await joint.done
+    except asyncio.CancelledError:
+        left.abort()
+        right.abort()
+        tally.sent, tally.received = joint.left.count, joint.right.count
+        raise
+    finally:
+        joint.stop()
+    await _free(left, right, ending)
+    return Transfer(joint.left.count, joint.right.count, ending)
+
+
+async def _free(left: Stream, right: Stream, ending: Ending) -> None:
     if ending is not Ending.COMPLETE:
         left.abort()
         right.abort()
         return
     left.close_soon()
     right.close_soon()
-    await left.wait_flushed(FLUSH_SECONDS)
-    await right.wait_flushed(FLUSH_SECONDS)
+    for stream in (left, right):
+        if isinstance(stream, TransportStream):
+            await stream.wait_flushed(FLUSH_SECONDS)
 
 
 class _Progress:

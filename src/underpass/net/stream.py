@@ -4,12 +4,58 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from underpass.address import Address
+from underpass.errors import StreamError
+from underpass.protocol.frames import Payload
 
 # What one `receive` returns at most. 64 KiB keeps the cost per byte of a step in Python low.
 RECEIVE_SIZE = 64 * 1024
+
+
+class Sink(Protocol):
+    """What a stream that pours tells (`Stream.pour`). Nothing here waits, and nothing raises."""
+
+    def came(self, data: Payload) -> None:
+        """Bytes have come, at least one."""
+
+    def ended(self) -> None:
+        """The other end has ended its direction: nothing more comes."""
+
+    def lost(self, error: StreamError | None) -> None:
+        """The stream is gone: `error` says how, None after an end in order."""
+
+    def ready(self) -> None:
+        """The stream was full, and takes more again."""
+
+
+class Tap(Protocol):
+    """What is done with a stream that pours: no call waits, and none raises."""
+
+    __slots__ = ()
+
+    def put(self, *parts: Payload) -> None:
+        """Send these, one after the other, however much waits already; see `is_full`.
+
+        Without effect once the direction has ended or the stream is lost.
+        """
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing should be put before `Sink.ready` is called."""
+
+    def hold(self) -> None:
+        """Let nothing more come than what is on its way already: one read at most."""
+
+    def go_on(self) -> None:
+        """Begin to pour, or go on after `hold`."""
+
+    def end_sending(self) -> None:
+        """As `Stream.send_eof`."""
+
+    def stop(self) -> None:
+        """Tell the sink nothing more: what comes waits for `receive` again."""
 
 
 class Stream(abc.ABC):
@@ -31,6 +77,9 @@ class Stream(abc.ABC):
     """
 
     __slots__ = ()
+
+    can_pour: ClassVar[bool] = False
+    """Whether `pour` can be called."""
 
     @abc.abstractmethod
     async def receive(self, limit: int = RECEIVE_SIZE) -> bytes:
@@ -85,6 +134,13 @@ class Stream(abc.ABC):
 
         For what is sent in pieces of different urgency. No effect on a kind that can't.
         """
+
+    def pour(self, sink: Sink) -> Tap:
+        """Hand all that comes to `sink` as it comes, from the tap's first `go_on`, without a task.
+
+        `receive` and `send` are not to be called until the tap is stopped; `close` and `abort` are.
+        """
+        raise NotImplementedError
 
     @property
     def is_quiet(self) -> bool:

@@ -25,8 +25,10 @@ from collections import deque
 from typing import Protocol, cast
 
 from underpass.address import Address
-from underpass.errors import StreamClosed, StreamError, StreamReset, StreamTimeout
-from underpass.net.stream import RECEIVE_SIZE, Stream
+from underpass.errors import StreamClosed, StreamError
+from underpass.net.os_errors import stream_error
+from underpass.net.stream import RECEIVE_SIZE, Sink, Stream
+from underpass.net.transport_tap import TransportTap
 
 # Unread bytes at which reading pauses. One read brings up to 256 KB with uvloop, so the buffer is
 # bounded by this and one read more.
@@ -97,6 +99,7 @@ class TransportStream(asyncio.Protocol, Stream):
     )
 
     _transport: asyncio.Transport
+    can_pour = True
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
@@ -163,7 +166,7 @@ class TransportStream(asyncio.Protocol, Stream):
         self._lost = True
         in_order = exc is None and (self._eof_received or self._closing)
         if not in_order and self._error is None:
-            self._error = _stream_error(exc)
+            self._error = stream_error(exc)
         self._wake_reader()
         self._wake_writer()
         if self._gone is not None and not self._gone.done():
@@ -345,7 +348,10 @@ class TransportStream(asyncio.Protocol, Stream):
         """The literal address of this end; None for a unix socket."""
         return _literal(self._transport.get_extra_info("sockname"))
 
-    # The splice.
+    # Without tasks: pouring, and the splice, which is that for two transports.
+
+    def pour(self, sink: Sink) -> TransportTap:
+        return TransportTap(self, sink)
 
     def splice(self, sink: TransportStream, splice: Splice) -> None:
         """Write all that has come and comes in to `sink`, and tell `splice` of the end."""
@@ -390,11 +396,3 @@ def _literal(name: object) -> Address | None:
         return None
     # An IPv6 link-local name carries its zone, which is no part of the address.
     return Address.of(str(name[0]).partition("%")[0], int(name[1]))
-
-
-def _stream_error(exc: Exception | None) -> StreamError:
-    if exc is None:
-        return StreamReset("ended without its end marker")
-    if isinstance(exc, TimeoutError):
-        return StreamTimeout("the other end stopped answering")
-    return StreamReset(f"reset by the other end: {exc}")

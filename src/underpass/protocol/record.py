@@ -140,17 +140,28 @@ class RecordSplitter:
         self._held = 0
         self._wanted = 0
 
-    def split(self, data: bytes) -> list[tuple[int, Payload]]:
+    def split(self, data: Payload) -> list[tuple[int, Payload]]:
         """Return the number and sealed content of each record that is whole with `data`.
 
         Raises `RemoteProtocolError` for a length out of bounds.
         """
-        if self._pieces:
-            self._pieces.append(data)
-            self._held += len(data)
-            if self._held < self._wanted and len(self._pieces) < _MAX_PIECES:
-                return []
-            data = b"".join(self._pieces)
+        if not self._pieces:
+            return self._cut(data)
+        # Joined with no more than it lacks: the rest may be many times as long.
+        missing = self._wanted - self._held
+        self._pieces.append(bytes(data[:missing]))
+        self._held += min(missing, len(data))
+        if self._held < self._wanted and len(self._pieces) < _MAX_PIECES:
+            return []
+        found = self._cut(b"".join(self._pieces))
+        if len(data) > missing:
+            rest = memoryview(data)[missing:]
+            # Where only a head was missing, its record is next.
+            found += self.split(rest) if self._pieces else self._cut(rest)
+        return found
+
+    def _cut(self, data: Payload) -> list[tuple[int, Payload]]:
+        """What `split` returns, of bytes that begin with a record; keeps the rest."""
         at, size = 0, len(data)
         found: list[tuple[int, Payload]] = []
         last = size - HEAD_BYTES
@@ -175,8 +186,9 @@ class RecordSplitter:
             self._pieces.clear()
         return found
 
-    def _keep(self, rest: bytes, wanted: int) -> None:
-        self._pieces = [rest]
+    def _keep(self, rest: Payload, wanted: int) -> None:
+        # A copy, as a view would keep all alive that came with it.
+        self._pieces = [bytes(rest)]
         self._held = len(rest)
         self._wanted = wanted
 

@@ -6,6 +6,8 @@ concerns the carrier itself, control frames, and data. Nothing is made before a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from underpass.protocol.frame_codec import encode_ack, encode_ping, encode_pong, encode_skip
 from underpass.protocol.frames import MAX_FRAMES_BYTES
 from underpass.protocol.outgoing import Outgoing
@@ -54,6 +56,15 @@ class RecordMaker:
             outgoing.datagrams.waiting,
         )
         self._anything = (*self._before_data, outgoing.scheduler.brisk, outgoing.scheduler.bulk)
+
+    def has_output(self, carriers: Iterable[SessionCarrier], now: float) -> bool:
+        """Whether there may be a record to make for one of `carriers`."""
+        scheduler, ack_at = self._outgoing.scheduler, self._received.ack_at
+        if scheduler.brisk or scheduler.bulk or any(self._before_data):
+            return True
+        if ack_at is not None and ack_at <= now:
+            return True
+        return any(carrier.has_output for carrier in carriers)
 
     def fill(self, carrier: SessionCarrier, limit: int, now: float) -> list[bytes]:
         """Return all records there are for `carrier`, while `limit` bytes last.

@@ -56,6 +56,7 @@ from underpass.protocol.window import Pool
 LAST_ACK_BYTES = 2048
 
 # Looked at for every record: a member of an enum is looked up more slowly than a global.
+_OPEN = SessionState.OPEN
 _CLOSED = SessionState.CLOSED
 _DRAINING = SessionState.DRAINING
 
@@ -107,11 +108,6 @@ class Session:
     def carriers(self) -> tuple[int, ...]:
         """The numbers of the carriers in use."""
         return self._carriers.numbers
-
-    @property
-    def delay(self) -> float:
-        """The smoothed round-trip time in seconds."""
-        return self.streams.delay
 
     def begin(self, now: float) -> None:
         """Use the carrier of the handshake, number 0."""
@@ -300,6 +296,10 @@ class Session:
 
     # --- bytes to send
 
+    def has_output(self, now: float) -> bool:
+        """Whether `data_to_send` may have something for a carrier: no more than a look."""
+        return self.state is not _OPEN or self._maker.has_output(self._by_number.values(), now)
+
     def data_to_send(self, number: int, limit: int, now: float) -> list[bytes]:
         """Return records for a carrier that has room for `limit` bytes, to be sent in order.
 
@@ -348,7 +348,7 @@ class Session:
             carrier.probe(now)
 
     def _check_overdue(self, now: float) -> None:
-        self._sent.check_overdue(now, self.delay)
+        self._sent.check_overdue(now, self.streams.delay)
         self._repeat_if_skipping(now)
         for number, sent_at in self._sent.waiting().items():
             carrier = self._carriers.by_number.get(number)

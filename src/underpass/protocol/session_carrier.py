@@ -67,6 +67,11 @@ class SessionCarrier:
         state = "stands" if self.stands else "new"
         return f"<SessionCarrier {self.number} {state}, heard at {self.heard_at:.3f}>"
 
+    @property
+    def has_output(self) -> bool:
+        """Whether a PING or a PONG is to go over it."""
+        return self.ping_wanted or self.pong_token is not None
+
     def heard(self, now: float) -> None:
         """Something authentic has come over it."""
         self.heard_at = now

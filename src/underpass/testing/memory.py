@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from underpass.address import Address
 from underpass.errors import StreamClosed, StreamReset
-from underpass.net.stream import RECEIVE_SIZE, Stream
+from underpass.net.stream import RECEIVE_SIZE, Sink, Stream, Tap
+from underpass.protocol.frames import Payload
 
 # What one direction holds at most unless told. As TCP on a short path, and small enough for a test
 # to fill.
@@ -48,6 +50,8 @@ class _Direction:
         # Once the receiver has closed, this many bytes more are dropped; then comes a reset.
         self.dropping: int | None = None
         self._changed = asyncio.Event()
+        # Called at every change: the taps of either end.
+        self.watchers: list[Callable[[], object]] = []
 
     async def change(self) -> None:
         """Wait until the other end, or another call on this one, has done something."""
@@ -56,6 +60,8 @@ class _Direction:
 
     def changed(self) -> None:
         self._changed.set()
+        for watcher in self.watchers:
+            watcher()
 
     def put(self, data: memoryview) -> int:
         """Take in as much of `data` as there is room for; return how much that was."""
@@ -64,10 +70,14 @@ class _Direction:
             return len(data)
         taken = max(0, min(len(data), self.limit - self.size))
         if taken:
-            self.chunks.append(bytes(data[:taken]))
-            self.size += taken
-            self.changed()
+            self.put_all(data[:taken])
         return taken
+
+    def put_all(self, data: Payload) -> None:
+        """Take in all of `data`, whatever there is room for."""
+        self.chunks.append(bytes(data))
+        self.size += len(data)
+        self.changed()
 
     def take(self, limit: int) -> bytes:
         data = self.chunks.popleft()
@@ -102,6 +112,8 @@ class _Direction:
 
 class MemoryStream(Stream):
     """One end of a stream that `stream_pair` made."""
+
+    can_pour = True
 
     def __init__(self, incoming: _Direction, outgoing: _Direction) -> None:
         self._in = incoming
@@ -145,6 +157,14 @@ class MemoryStream(Stream):
         if self._out.ended:
             raise StreamClosed("ended by this end")
 
+    def pour(self, sink: Sink) -> MemoryTap:
+        return MemoryTap(self, sink, self._in, self._out)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this end has closed or aborted."""
+        return self._closed
+
     async def send_eof(self) -> None:
         self._out.end()
 
@@ -180,3 +200,67 @@ class MemoryStream(Stream):
     @property
     def peer(self) -> Address | None:
         return None
+
+
+class MemoryTap(Tap):
+    """A `Tap` of a `MemoryStream`: it looks at what has changed once a turn of the loop."""
+
+    def __init__(
+        self, stream: MemoryStream, sink: Sink, incoming: _Direction, outgoing: _Direction
+    ) -> None:
+        self._stream = stream
+        self._sink: Sink | None = sink
+        self._in = incoming
+        self._out = outgoing
+        self._is_held = True
+        self._was_full = False
+        self._has_ended = False
+        self._loop = asyncio.get_running_loop()
+        for direction in (incoming, outgoing):
+            direction.watchers.append(self._changed)
+
+    def _changed(self) -> None:
+        self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        if self._was_full and not self.is_full and self._sink is not None:
+            self._was_full = False
+            self._sink.ready()
+        while self._in.chunks and not self._is_held and self._sink is not None:
+            self._sink.came(self._in.take(RECEIVE_SIZE))
+        if self._sink is None or self._in.chunks or self._stream.is_closed:
+            return
+        if self._in.is_reset:
+            sink, self._sink = self._sink, None
+            sink.lost(StreamReset("reset by the other end"))
+        elif self._in.ended and not self._has_ended:
+            self._has_ended = True
+            self._sink.ended()
+
+    def put(self, *parts: Payload) -> None:
+        if self._out.ended or self._in.is_reset or self._stream.is_closed:
+            return
+        for part in parts:
+            if self._out.dropping is None:
+                self._out.put_all(part)
+        self._was_full = self.is_full
+
+    @property
+    def is_full(self) -> bool:
+        return self._out.size >= self._out.limit
+
+    def hold(self) -> None:
+        self._is_held = True
+
+    def go_on(self) -> None:
+        self._is_held = False
+        self._look()
+
+    def end_sending(self) -> None:
+        self._out.end()
+
+    def stop(self) -> None:
+        self._sink = None
+        for direction in (self._in, self._out):
+            if self._changed in direction.watchers:
+                direction.watchers.remove(self._changed)

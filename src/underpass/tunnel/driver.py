@@ -7,12 +7,14 @@ they concern, feeds are woken if there may be something to send, and the timer i
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
 from underpass.address import Address
 from underpass.errors import DialError, Failure, LocalProtocolError
 from underpass.protocol.frames import Kind, Payload, ResetCode
+from underpass.protocol.replay import ACK_SECONDS
 from underpass.protocol.session import Session
 from underpass.protocol.session_events import (
     CarrierLost,
@@ -37,6 +39,10 @@ from underpass.tunnel.tunnel_stream import TunnelStream
 DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 30.0
 
+# A timer that goes off so soon looks at everything anyway. Nothing in a session that waits for the
+# clock is due sooner than an acknowledgement.
+TIMER_SLACK = ACK_SECONDS
+
 CarrierEvent = CarrierStands | CarrierLost | SessionDetached | SessionClosed
 """What whoever keeps the carriers is told."""
 
@@ -54,7 +60,7 @@ class SessionDriver:
         self._draining: dict[int, tuple[int, asyncio.TimerHandle]] = {}
         self._feeds: dict[int, SessionFeed] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer_at = math.inf
         self._settling = False
 
     @property
@@ -82,16 +88,22 @@ class SessionDriver:
 
     def take(self, number: int, limit: int) -> list[bytes]:
         """Records for a carrier."""
-        records = self.session.data_to_send(number, limit, self._loop.time())
+        now = self._loop.time()
+        records = self.session.data_to_send(number, limit, now)
         self._dispatch()
-        if records:
+        if records and self._timer_at > now + TIMER_SLACK:
             self._set_timer()
         return records
 
-    def receive(self, number: int, data: bytes) -> None:
+    def receive(self, number: int, data: Payload) -> None:
         """Bytes of a carrier."""
-        self.session.receive_data(number, data, self._loop.time())
-        self.settle()
+        now = self._loop.time()
+        self.session.receive_data(number, data, now)
+        self._dispatch()
+        if self.session.has_output(now):
+            self._wake_feeds()
+        if self._timer_at > now + TIMER_SLACK:
+            self._set_timer()
 
     def lost(self, records: list[bytes]) -> None:
         """Records that may not have arrived."""
@@ -110,7 +122,7 @@ class SessionDriver:
     @property
     def delay(self) -> float:
         """The smoothed round-trip time in seconds."""
-        return self.session.delay
+        return self.session.streams.delay
 
     # --- streams, as `TunnelStream` and `Offer` use them
 
@@ -233,7 +245,7 @@ class SessionDriver:
 
     def _set_timer(self) -> None:
         due = self.session.next_timer()
-        if due is None or (self._timer is not None and self._timer_at <= due):
+        if due is None or self._timer_at <= due:
             # One that comes too early only looks again.
             return
         if self._timer is not None:
@@ -243,6 +255,7 @@ class SessionDriver:
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._timer_at = math.inf
         self.session.handle_timer(self._loop.time())
         self.settle()
 
@@ -251,6 +264,7 @@ class SessionDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._timer_at = math.inf
         for _, timer in self._draining.values():
             timer.cancel()
         self._draining.clear()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from underpass.carriers.base import CarrierError, Feed
+from underpass.protocol.frames import Payload
 
 
 class CarrierCalls(Protocol):
@@ -14,7 +16,7 @@ class CarrierCalls(Protocol):
     def take(self, number: int, limit: int) -> list[bytes]:
         """Records for a carrier."""
 
-    def receive(self, number: int, data: bytes) -> None:
+    def receive(self, number: int, data: Payload) -> None:
         """Bytes of a carrier."""
 
     def cut(self, number: int) -> None:
@@ -34,7 +36,7 @@ class CarrierCalls(Protocol):
 class SessionFeed(Feed):
     """See `Feed`; made by the driver, which wakes it when there may be something to send."""
 
-    __slots__ = ("_came", "_driver", "_number", "_reason", "_wanted")
+    __slots__ = ("_came", "_driver", "_number", "_wake", "_wanted", "reason")
 
     def __init__(
         self, driver: CarrierCalls, number: int, came: asyncio.Future[None] | None = None
@@ -45,17 +47,18 @@ class SessionFeed(Feed):
         self._came = came
         self._wanted = asyncio.Event()
         self._wanted.set()
-        self._reason: str | None = None
+        self._wake: Callable[[], None] | None = None
+        self.reason: str | None = None
 
     def take(self, limit: int) -> list[bytes]:
         records = self._driver.take(self._number, limit)
-        if not records:
+        if not records and self._wake is None:
             self._wanted.clear()
         return records
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: Payload) -> None:
         self._driver.receive(self._number, data)
-        if self._came is not None and self._reason is None:
+        if self._came is not None and self.reason is None:
             came, self._came = self._came, None
             if not came.done():
                 came.set_result(None)
@@ -66,10 +69,14 @@ class SessionFeed(Feed):
     def lost(self, records: list[bytes]) -> None:
         self._driver.lost(records)
 
+    def watch(self, wake: Callable[[], None] | None) -> None:
+        self._wake = wake
+        self._wanted.set()
+
     async def output(self) -> None:
         if not self._wanted.is_set():
-            if self._reason is not None:
-                raise CarrierError(self._reason)
+            if self.reason is not None:
+                raise CarrierError(self.reason)
             await self._wanted.wait()
 
     def lower_keepalive(self, seconds: float) -> None:
@@ -81,9 +88,13 @@ class SessionFeed(Feed):
 
     def wake(self) -> None:
         """There may be something to take."""
-        self._wanted.set()
+        if self._wake is not None:
+            self._wake()
+        else:
+            self._wanted.set()
 
     def end(self, reason: str) -> None:
         """Nothing comes any more, after what is there to be taken now."""
-        self._reason = reason
+        self.reason = reason
         self._wanted.set()
+        self.wake()

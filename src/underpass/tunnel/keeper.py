@@ -125,7 +125,7 @@ class Keeper:
     @property
     def delay(self) -> float:
         """The round-trip time of the session in seconds, smoothed."""
-        return self.tunnel.session.delay if self.tunnel is not None else UNKNOWN_DELAY
+        return self.tunnel.session.streams.delay if self.tunnel is not None else UNKNOWN_DELAY
 
     # --- streams
 

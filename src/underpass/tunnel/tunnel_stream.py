@@ -12,7 +12,7 @@ from underpass.errors import (
     StreamReset,
     StreamTimeout,
 )
-from underpass.net.stream import RECEIVE_SIZE, Stream
+from underpass.net.stream import RECEIVE_SIZE, Sink, Stream, Tap
 from underpass.protocol.frames import Payload, ResetCode
 
 # What one piece of a large send is; the session joins and cuts as records need it.
@@ -47,8 +47,8 @@ class StreamCalls(Protocol):
         """Nothing more is done with the stream, which the other end has ended."""
 
 
-class TunnelStream(Stream):
-    """See the module; made by the driver, which tells it what has happened."""
+class TunnelStream(Stream, Tap):
+    """See the module; made by the driver, which tells it what has happened. It is its own `Tap`."""
 
     __slots__ = (
         "_closed",
@@ -57,12 +57,16 @@ class TunnelStream(Stream):
         "_eof_sent",
         "_error",
         "_gone",
+        "_is_held",
         "_peer",
         "_reader",
+        "_sink",
         "_unread",
         "_writer",
         "id",
     )
+
+    can_pour = True
 
     def __init__(self, driver: StreamCalls, stream_id: int, peer: Address | None) -> None:
         self.id = stream_id
@@ -76,6 +80,8 @@ class TunnelStream(Stream):
         self._eof_sent = False
         self._ended = False
         self._gone: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._is_held = False
 
     def __repr__(self) -> str:
         state = "CLOSED" if self._closed else "RESET" if self._error else "OPEN"
@@ -143,6 +149,7 @@ class TunnelStream(Stream):
             return
         self._finish()
         self._closed = True
+        self._sink = None
         self._wake()
         if self._ended:
             self._driver.release(self.id)
@@ -153,6 +160,7 @@ class TunnelStream(Stream):
         if self._closed:
             return
         self._closed = True
+        self._sink = None
         self._wake()
         if self._error is None:
             self._driver.reset(self.id)
@@ -170,6 +178,54 @@ class TunnelStream(Stream):
     def peer(self) -> Address | None:
         return self._peer
 
+    # Without a task.
+
+    def pour(self, sink: Sink) -> TunnelStream:
+        self._sink = sink
+        return self
+
+    def put(self, *parts: Payload) -> None:
+        if self._error is None and not (self._closed or self._eof_sent):
+            for part in parts:
+                # Bytes already, but from another tunnel.
+                self._driver.send(self.id, bytes(part))
+
+    @property
+    def is_full(self) -> bool:
+        return self._driver.is_clogged(self.id)
+
+    def hold(self) -> None:
+        self._is_held = True
+
+    def go_on(self) -> None:
+        self._is_held = False
+        while self._unread and self._sink is not None:
+            self._sink.came(self._unread.pop())
+        self._pour()
+
+    def end_sending(self) -> None:
+        self._finish()
+
+    def stop(self) -> None:
+        self._sink = None
+
+    def _pour(self) -> None:
+        """Read all that has come into the sink, as long as it does not hold."""
+        read, stream_id = self._driver.read, self.id
+        while (sink := self._sink) is not None and not (self._is_held or self._closed):
+            if self._error is not None:
+                self._sink = None
+                sink.lost(self._error)
+                return
+            data = read(stream_id, RECEIVE_SIZE) if not self._ended else None
+            if data is None:
+                return
+            if data:
+                sink.came(data)
+            else:
+                self._ended = True
+                sink.ended()
+
     # What the driver tells.
 
     def tell_lost(self, gone: asyncio.Future[None]) -> None:
@@ -178,12 +234,18 @@ class TunnelStream(Stream):
 
     def readable(self) -> None:
         """There is something to read."""
+        if self._sink is not None:
+            self._pour()
+            return
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
             reader.set_result(None)
 
     def writable(self) -> None:
         """Less waits to be sent."""
+        if self._sink is not None:
+            self._sink.ready()
+            return
         writer, self._writer = self._writer, None
         if writer is not None and not writer.done():
             writer.set_result(None)
@@ -196,6 +258,9 @@ class TunnelStream(Stream):
             self._error = StreamReset("the tunnel's session was lost")
         else:
             self._error = StreamReset("reset at the far end")
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.lost(self._error)
         self._wake()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)

@@ -14,6 +14,7 @@ from underpass.carriers.server_url import ServerUrl
 from underpass.net.connect import connect_tcp
 from underpass.net.route import StreamRoute
 from underpass.net.stream import Stream
+from underpass.protocol.frames import Payload
 
 SECONDS = 5.0
 
@@ -30,14 +31,23 @@ class ScriptedFeed:
         self.reason: str | None = None
         self._delay = delay
         self._wanted = asyncio.Event()
+        self._wake: Callable[[], None] | None = None
 
     def give(self, *records: bytes) -> None:
         self.waiting += records
-        self._wanted.set()
+        self._tell()
 
     def end(self, reason: str) -> None:
         self.reason = reason
+        self._tell()
+
+    def _tell(self) -> None:
         self._wanted.set()
+        if self._wake is not None:
+            self._wake()
+
+    def watch(self, wake: Callable[[], None] | None) -> None:
+        self._wake = wake
 
     def take(self, limit: int) -> list[bytes]:
         taken: list[bytes] = []
@@ -45,7 +55,7 @@ class ScriptedFeed:
             taken.append(self.waiting.pop(0))
         return taken
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: Payload) -> None:
         self.came += data
 
     def cut(self) -> None:

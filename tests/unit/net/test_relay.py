@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from underpass.net.relay import Ending, RelayTimeouts, Transfer, relay
-from underpass.net.stream import Stream
+from underpass.net.stream import Sink, Stream, Tap
 from underpass.net.transport import READ_BUFFER, WRITE_BUFFER, TransportStream
 
 Pair = tuple[TransportStream, socket.socket]
@@ -48,6 +48,25 @@ class PlainStream(Stream):
         return None
 
 
+class PouringStream(PlainStream):
+    """A stream the relay knows nothing of but that it pours."""
+
+    can_pour = True
+
+    def pour(self, sink: Sink) -> Tap:
+        return self._inner.pour(sink)
+
+    def close_soon(self) -> None:
+        self._inner.close_soon()
+
+
+Wrap = Callable[[TransportStream], Stream]
+
+
+def bare(stream: TransportStream) -> Stream:
+    return stream
+
+
 class Dialogue:
     """Client and destination as plain sockets, and the relay that runs between them."""
 
@@ -55,11 +74,9 @@ class Dialogue:
         self.left, self.client = left
         self.right, self.destination = right
 
-    def start(self, tasks: asyncio.TaskGroup, timeouts: RelayTimeouts, wrap: bool) -> None:
-        left: Stream = PlainStream(self.left) if wrap else self.left
-        right: Stream = PlainStream(self.right) if wrap else self.right
+    def start(self, tasks: asyncio.TaskGroup, timeouts: RelayTimeouts, wrap: Wrap) -> None:
         self.sent = self.received = 0
-        self.task = tasks.create_task(relay(left, right, timeouts, self))
+        self.task = tasks.create_task(relay(wrap(self.left), wrap(self.right), timeouts, self))
 
     async def transfer(self) -> Transfer:
         async with asyncio.timeout(5):
@@ -88,12 +105,13 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-@pytest.fixture(params=[False, True], ids=["spliced", "generic"])
-def wrap(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+@pytest.fixture(params=[bare, PouringStream, PlainStream], ids=["spliced", "poured", "generic"])
+def wrap(request: pytest.FixtureRequest) -> Wrap:
+    kind: Wrap = request.param
+    return kind
 
 
-async def test_bytes_go_both_ways_and_are_counted(make_pair: MakePair, wrap: bool) -> None:
+async def test_bytes_go_both_ways_and_are_counted(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:
         d.start(tasks, RelayTimeouts(), wrap)
@@ -108,7 +126,7 @@ async def test_bytes_go_both_ways_and_are_counted(make_pair: MakePair, wrap: boo
         assert await d.transfer() == Transfer(5, 8, Ending.COMPLETE)
 
 
-async def test_bytes_that_came_before_the_relay_go_first(make_pair: MakePair, wrap: bool) -> None:
+async def test_bytes_that_came_before_the_relay_go_first(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     await write(d.client, b"second")
     assert await d.left.receive() == b"second"
@@ -124,7 +142,7 @@ async def test_bytes_that_came_before_the_relay_go_first(make_pair: MakePair, wr
 
 @pytest.mark.parametrize("client_first", [True, False])
 async def test_half_close_leaves_the_other_direction_open(
-    make_pair: MakePair, wrap: bool, client_first: bool
+    make_pair: MakePair, wrap: Wrap, client_first: bool
 ) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     first, second = (d.client, d.destination) if client_first else (d.destination, d.client)
@@ -141,7 +159,7 @@ async def test_half_close_leaves_the_other_direction_open(
         assert (await d.transfer()).ending is Ending.COMPLETE
 
 
-async def test_fin_before_the_relay_is_passed_on(make_pair: MakePair, wrap: bool) -> None:
+async def test_fin_before_the_relay_is_passed_on(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     await write(d.client, b"only this")
     d.client.shutdown(socket.SHUT_WR)
@@ -157,7 +175,7 @@ async def test_fin_before_the_relay_is_passed_on(make_pair: MakePair, wrap: bool
     ("client_resets", "ending"), [(True, Ending.LEFT_RESET), (False, Ending.RIGHT_RESET)]
 )
 async def test_reset_stays_a_reset(
-    make_pair: MakePair, wrap: bool, client_resets: bool, ending: Ending
+    make_pair: MakePair, wrap: Wrap, client_resets: bool, ending: Ending
 ) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     one, other = (d.client, d.destination) if client_resets else (d.destination, d.client)
@@ -171,7 +189,7 @@ async def test_reset_stays_a_reset(
         assert (await d.transfer()).ending is ending
 
 
-async def test_reset_before_the_relay_resets_the_other(make_pair: MakePair, wrap: bool) -> None:
+async def test_reset_before_the_relay_resets_the_other(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     reset(d.client)
     async with asyncio.TaskGroup() as tasks:
@@ -181,7 +199,7 @@ async def test_reset_before_the_relay_resets_the_other(make_pair: MakePair, wrap
         assert (await d.transfer()).ending is Ending.LEFT_RESET
 
 
-async def test_last_bytes_before_a_close_arrive(make_pair: MakePair, wrap: bool) -> None:
+async def test_last_bytes_before_a_close_arrive(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     payload = os.urandom(MEGABYTE)
     async with asyncio.TaskGroup() as tasks:
@@ -197,7 +215,7 @@ async def test_last_bytes_before_a_close_arrive(make_pair: MakePair, wrap: bool)
         assert (await d.transfer()).received == MEGABYTE
 
 
-async def test_stalled_reader_holds_the_sender_back(make_pair: MakePair, wrap: bool) -> None:
+async def test_stalled_reader_holds_the_sender_back(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     d.destination.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     loop = asyncio.get_running_loop()
@@ -211,7 +229,7 @@ async def test_stalled_reader_holds_the_sender_back(make_pair: MakePair, wrap: b
         assert (await d.transfer()).ending is Ending.RIGHT_RESET
 
 
-async def test_idle_relay_is_reset_after_its_time(make_pair: MakePair, wrap: bool) -> None:
+async def test_idle_relay_is_reset_after_its_time(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:
         d.start(tasks, RelayTimeouts(idle=0.03), wrap)
@@ -220,7 +238,7 @@ async def test_idle_relay_is_reset_after_its_time(make_pair: MakePair, wrap: boo
         assert (await d.transfer()).ending is Ending.IDLE
 
 
-async def test_busy_relay_is_not_idle(make_pair: MakePair, wrap: bool) -> None:
+async def test_busy_relay_is_not_idle(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:
         d.start(tasks, RelayTimeouts(idle=0.2), wrap)
@@ -233,7 +251,7 @@ async def test_busy_relay_is_not_idle(make_pair: MakePair, wrap: bool) -> None:
         assert (await d.transfer()).ending is Ending.COMPLETE
 
 
-async def test_half_closed_relay_ends_after_its_time(make_pair: MakePair, wrap: bool) -> None:
+async def test_half_closed_relay_ends_after_its_time(make_pair: MakePair, wrap: Wrap) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:
         d.start(tasks, RelayTimeouts(half_close=0.03), wrap)
@@ -245,7 +263,7 @@ async def test_half_closed_relay_ends_after_its_time(make_pair: MakePair, wrap: 
 
 
 async def test_cancelled_relay_resets_both_and_tells_what_passed(
-    make_pair: MakePair, wrap: bool
+    make_pair: MakePair, wrap: Wrap
 ) -> None:
     d = Dialogue(await make_pair(), await make_pair())
     async with asyncio.TaskGroup() as tasks:

@@ -258,12 +258,12 @@ def test_an_acknowledgement_rides_along() -> None:
 
 def test_the_delay_follows_what_acknowledgements_tell() -> None:
     dialogue = Dialogue(is_client=True)
-    before = dialogue.session.delay
+    before = dialogue.session.streams.delay
     dialogue.session.streams.open("a", 1)
     dialogue.heard()
     dialogue.now += 0.9
     dialogue.say(encode_ack(Ack(0, 1, ())))
-    assert dialogue.session.delay == pytest.approx(before + (0.9 - before) / 8)
+    assert dialogue.session.streams.delay == pytest.approx(before + (0.9 - before) / 8)
 
 
 @pytest.mark.parametrize(("size", "count"), [(65_521, 400), (64, 20_000)])

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from underpass.carriers.base import CarrierError
+from underpass.protocol.frames import Payload
 from underpass.tunnel.feed import SessionFeed
 
 
@@ -23,7 +24,7 @@ class Driver:
         taken, self.records = self.records, []
         return taken
 
-    def receive(self, number: int, data: bytes) -> None:
+    def receive(self, number: int, data: Payload) -> None:
         self.calls.append(("receive", number, data))
 
     def cut(self, number: int) -> None:
@@ -50,6 +51,24 @@ async def test_it_waits_when_there_is_nothing_and_is_woken() -> None:
         feed.wake()
         await waiting
     assert feed.take(100) == [b"one"]
+
+
+async def test_who_watches_is_called_instead_until_it_has_enough() -> None:
+    driver = Driver()
+    feed = SessionFeed(driver, 3)
+    calls: list[str | None] = []
+    feed.watch(lambda: calls.append(feed.reason))
+    feed.wake()
+    assert feed.take(100) == []
+    feed.end("the session is closed")
+    assert calls == [None, "the session is closed"]
+    feed.watch(None)
+    feed.wake()
+    assert len(calls) == 2
+    with pytest.raises(CarrierError, match="the session is closed"):
+        await feed.output()
+        feed.take(100)
+        await feed.output()
 
 
 async def test_it_ends_after_what_is_there() -> None:
@@ -92,7 +111,7 @@ async def test_what_is_no_part_of_the_session_has_not_come() -> None:
     came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     class Strict(Driver):
-        def receive(self, number: int, data: bytes) -> None:
+        def receive(self, number: int, data: Payload) -> None:
             feed.end("not a record")
 
     feed = SessionFeed(Strict(), 3, came)
