@@ -7,7 +7,7 @@ READY := .venv/.ready
 CODE := src tests bench scripts examples
 SIM_SECONDS ?= 3600
 
-.PHONY: conformance guard matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
+.PHONY: conformance outages guard matrix chaos faults setup demo demo-proxy test unit lint fmt types cov fuzz sim mutants peers bench compiled protocol-docs clean
 
 setup: $(READY)
 
@@ -72,6 +72,11 @@ matrix: setup
 chaos: SECONDS ?= 600
 chaos: setup
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS)
+
+# Clients suspended, networks gone, addresses changed, servers reloaded: for SECONDS each.
+outages: SECONDS ?= 60
+outages: setup
+	$(BIN)/python -m tests.chaos.outages --seconds $(SECONDS)
 
 # SEEDS schedules of faults for each carrier.
 faults: SEEDS ?= 1000

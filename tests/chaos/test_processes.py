@@ -10,20 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.steady import Steady
+from tests.chaos.inside import SECONDS, Inside
+from tests.chaos.outages import gone, moved_and_cut, reloaded, run, scene, suspended
 from tests.matrix.destination import destination
-from tests.matrix.exercise import ping_pong
 from tests.real.tunnel import Running, Tunnel, process_of, tunnel_in
-from underpass.address import Address
+from underpass.client_options import CARRIERS
 from underpass.errors import StreamError
-from underpass.net.connect import connect_tcp
-from underpass.net.transport import TransportStream
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-# Until what was sent after a change is back; the client may be in the midst of a pause.
-SECONDS = 30.0
-STREAMS = 4
+OUTAGE_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -40,67 +36,13 @@ async def port() -> AsyncIterator[int]:
         yield it
 
 
-class Inside:
-    """The client, and how programs come in."""
-
-    def __init__(self, tunnel: Tunnel, port: int, *flags: str) -> None:
-        self.client = tunnel.start_client("work", "-L", f"0:127.0.0.1:{port}", *flags)
-        self.client.wait_for("tunnel up")
-        self._port = self.client.port("forward")
-
-    def signal(self, number: signal.Signals) -> None:
-        self.client.process.send_signal(number)
-
-    async def open(self) -> TransportStream:
-        address = Address("127.0.0.1", self._port)
-        assert address.ip is not None
-        return await connect_tcp(address.ip, address.port, 5)
-
-    async def ping(self) -> None:
-        """A new stream works."""
-        async with asyncio.timeout(SECONDS):
-            await ping_pong(await self.open(), 2)
-
-    @contextlib.asynccontextmanager
-    async def steady(self) -> AsyncIterator[list[Steady]]:
-        """Streams that must not notice what happens in the block."""
-        steadies = [Steady(await self.open(), seed) for seed in range(STREAMS)]
-        async with asyncio.TaskGroup() as tasks:
-            for steady in steadies:
-                tasks.create_task(steady.run())
-            await moves(steadies)
-            yield steadies
-            await moves(steadies)
-            for steady in steadies:
-                steady.end()
-
-
-async def moves(steadies: list[Steady]) -> None:
-    """Wait until every stream has brought something more."""
-    before = [steady.checked for steady in steadies]
-    async with asyncio.timeout(SECONDS):
-        for steady, checked in zip(steadies, before, strict=True):
-            while steady.checked <= checked:
-                await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize("carrier", ["auto", "poll"])
-async def test_a_client_that_was_suspended_goes_on(tunnel: Tunnel, port: int, carrier: str) -> None:
-    inside = Inside(tunnel, port, "--carrier", carrier)
-    async with inside.steady():
-        inside.signal(signal.SIGSTOP)
-        await asyncio.sleep(5)
-        inside.signal(signal.SIGCONT)
-
-
-async def test_streams_live_on_while_the_server_reads_its_options_anew(
-    tunnel: Tunnel, port: int
-) -> None:
-    inside = Inside(tunnel, port)
-    async with inside.steady() as steadies:
-        for _ in range(3):
-            tunnel.server.process.send_signal(signal.SIGHUP)
-            await moves(steadies)
+async def test_streams_live_on(tmp_path: Path) -> None:
+    """`make outages` takes its time, and knows two that nobody is told of for up to a minute."""
+    async with scene(tmp_path) as it:
+        for outage in (suspended, gone, moved_and_cut, reloaded):
+            resumed = await run(it, outage, OUTAGE_SECONDS)
+            assert set(resumed) == set(CARRIERS), outage
+            assert all(one.checked > 0 for one in resumed.values()), outage
 
 
 async def test_streams_live_on_while_the_proxy_is_started_anew(

@@ -108,7 +108,13 @@ class Tunnel:
         listeners = ["--socks", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         return self.stack.enter_context(
             process_of(
-                self.folder, "client", "client", profile, *listeners, *flags, **self.environment
+                self.folder,
+                f"client-{profile}",
+                "client",
+                profile,
+                *listeners,
+                *flags,
+                **self.environment,
             )
         )
 
