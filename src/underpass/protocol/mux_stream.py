@@ -22,9 +22,12 @@ from underpass.protocol.stream_state import (
 )
 from underpass.protocol.window import ReceiveWindow
 
-# Waiting bytes from which the application should wait, and down to which it is told to go on.
+# Waiting bytes from which the application should wait; it is told to go on at a quarter of that.
 SEND_HIGH = 256 * 1024
-SEND_LOW = 64 * 1024
+# What may wait in all streams of a session that are clogged, about: with many of them each may have
+# less, but no less than a turn of the scheduler. They fill the line together, not each alone.
+SEND_POOL = 16 * 1024 * 1024
+LEAST_HIGH = 16 * 1024
 
 # Plain numbers and functions: looking them up costs as much as the rest of a small frame.
 _DATA: Final = int(Type.DATA)
@@ -32,10 +35,29 @@ _DATA_HEAD_BYTES: Final = DATA_HEAD.size
 _pack_data: Final = DATA_HEAD.pack
 
 
+class Backlog:
+    """How much may wait in a stream of a session: less, the more of them are clogged."""
+
+    __slots__ = ("_clogged", "high", "low")
+
+    def __init__(self) -> None:
+        self._clogged = 0
+        self.high = SEND_HIGH
+        self.low = SEND_HIGH >> 2
+
+    def count(self, change: int) -> None:
+        """So many streams more are clogged, or fewer."""
+        self._clogged += change
+        share = SEND_POOL // max(self._clogged, 1)
+        self.high = max(LEAST_HIGH, min(share, SEND_HIGH))
+        self.low = self.high >> 2
+
+
 class MuxStream:
     """See the module; offsets are bytes from the start of one direction."""
 
     __slots__ = (
+        "_backlog",
         "_chunks",
         "_head",
         "_taken",
@@ -63,11 +85,13 @@ class MuxStream:
         send_limit: int,
         receive_limit: int,
         pieces: Pieces | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         self.id = stream_id
         self.kind = Kind.BYTES
         self.state = StreamState.IDLE
         # Sending: chunks from `_head` on, of the first of which `_taken` bytes are gone.
+        self._backlog = backlog if backlog is not None else Backlog()
         self._chunks: list[bytes] = []
         self._head = 0
         self._taken = 0
@@ -108,8 +132,17 @@ class MuxStream:
             raise LocalProtocolError(f"send on a stream that is {self.state.value}")
         self._chunks.append(data)
         self.pending += len(data)
-        if self.pending > SEND_HIGH:
+        if self.pending > self._backlog.high and not self.is_clogged:
             self.is_clogged = True
+            self._backlog.count(1)
+
+    def unclog(self) -> bool:
+        """Whether so little waits now that the application may go on; for one that is clogged."""
+        if self.pending > self._backlog.low:
+            return False
+        self.is_clogged = False
+        self._backlog.count(-1)
+        return True
 
     def finish(self) -> None:
         """Send fin after all that waits."""
@@ -222,5 +255,7 @@ class MuxStream:
             self._head = self._taken = 0
             self.pending = 0
         self.fin_wanted = False
-        self.is_clogged = False
+        if self.is_clogged:
+            self.is_clogged = False
+            self._backlog.count(-1)
         self.received.clear()

@@ -13,7 +13,7 @@ from underpass.errors import RemoteProtocolError
 from underpass.protocol.datagram import DatagramQueue
 from underpass.protocol.frame_codec import DATA_HEAD, encode_fin, encode_window
 from underpass.protocol.frames import Type
-from underpass.protocol.mux_stream import SEND_LOW, MuxStream
+from underpass.protocol.mux_stream import MuxStream
 from underpass.protocol.scheduler import QUANTUM, Scheduler
 from underpass.protocol.session_events import SessionEvent, StreamWritable
 from underpass.protocol.stream_state import OVER, StreamInput
@@ -119,16 +119,16 @@ class Outgoing:
         while room >= least and (stream := scheduler.next()) is not None:
             sent = 0
             if stream.pending and stream.sent < stream.send_limit:
-                alone = not (scheduler.brisk or scheduler.bulk)
                 size = room - _DATA_HEAD_BYTES
+                if size > QUANTUM and scheduler.must_share(stream):
+                    size = QUANTUM
                 offset = stream.sent
-                data = stream.take(size if alone or size < QUANTUM else QUANTUM)
+                data = stream.take(size)
                 sent = len(data)
                 parts.append(_pack_data(_DATA, stream.id, offset, sent))
                 parts.append(data)
                 room -= _DATA_HEAD_BYTES + sent
-                if stream.is_clogged and stream.pending <= SEND_LOW:
-                    stream.is_clogged = False
+                if stream.is_clogged and stream.unclog():
                     self._events.append(StreamWritable(stream.id))
             if stream.fin_wanted and not stream.pending and room >= _FIN_BYTES:
                 parts.append(self._take_fin(stream))
@@ -136,7 +136,7 @@ class Outgoing:
             if stream.sent < stream.send_limit if stream.pending else stream.fin_wanted:
                 scheduler.again(stream, sent)
             else:
-                stream.is_ready = False
+                scheduler.pause(stream, sent)
             least = _DATA_HEAD_BYTES + _LEAST_DATA
         return len(parts) > begun
 

@@ -39,6 +39,25 @@ class Scheduler:
         stream.burst = 0
         self.brisk.append(stream)
 
+    def resume(self, stream: MuxStream) -> None:
+        """`stream`, which had more to send than credit, has credit: it goes on as what it was."""
+        stream.is_ready = True
+        self._queue(stream)
+
+    def must_share(self, stream: MuxStream) -> bool:
+        """Whether the turn of `stream` is to leave room in its record for the next.
+
+        Not when it is a transfer that only other transfers wait for: a record each, and each is
+        read and written in one piece at the other end.
+        """
+        return bool(self.brisk) or (bool(self.bulk) and stream.burst < BRISK_BYTES)
+
+    def pause(self, stream: MuxStream, sent: int) -> None:
+        """`stream` has sent so many bytes in its turn, and has no more or no credit for it."""
+        stream.is_ready = False
+        # One without credit has not paused: it waits.
+        stream.burst = stream.burst + sent if stream.pending else 0
+
     def next(self) -> MuxStream | None:
         """Remove and return the stream whose turn it is; `again` puts it back.
 
@@ -55,6 +74,9 @@ class Scheduler:
     def again(self, stream: MuxStream, sent: int) -> None:
         """`stream` has sent so many bytes in its turn, and has more."""
         stream.burst += sent
+        self._queue(stream)
+
+    def _queue(self, stream: MuxStream) -> None:
         queue = self.brisk if stream.burst < BRISK_BYTES else self.bulk
         queue.append(stream)
 

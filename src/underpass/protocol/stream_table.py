@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
-from underpass.protocol.mux_stream import MuxStream
+from underpass.protocol.mux_stream import Backlog, MuxStream
 from underpass.protocol.ranges import Ranges
 from underpass.protocol.reassembly import Pieces
 from underpass.protocol.window import Pool
@@ -28,6 +28,7 @@ class StreamTable:
     """Streams by id. A client's ids are odd, a server's even, each in order and never twice."""
 
     __slots__ = (
+        "_backlog",
         "_next_id",
         "_other",
         "_own",
@@ -50,6 +51,7 @@ class StreamTable:
         # Ids of the other end that have been seen, halved: mostly one range.
         self._seen = Ranges()
         self._pieces = Pieces()
+        self._backlog = Backlog()
         self.pool = pool
         # How many are open that we, and that the other end asked for.
         self.ours = 0
@@ -128,7 +130,11 @@ class StreamTable:
 
     def _add(self, stream_id: int) -> MuxStream:
         stream = MuxStream(
-            stream_id, self._other.initial_window, self._own.initial_window, self._pieces
+            stream_id,
+            self._other.initial_window,
+            self._own.initial_window,
+            self._pieces,
+            self._backlog,
         )
         self.by_id[stream_id] = stream
         return stream

@@ -309,7 +309,7 @@ class Streams:
             return
         stream.credit(frame.limit)
         if not stream.is_ready and stream.can_send:
-            self.outgoing.scheduler.add(stream)
+            self.outgoing.scheduler.resume(stream)
 
     def _receive_datagram(self, frame: Datagram) -> None:
         stream = self._table.get(frame.stream)

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frame_codec import DATA_HEAD, encode_data
-from underpass.protocol.mux_stream import SEND_HIGH, MuxStream
+from underpass.protocol.mux_stream import LEAST_HIGH, SEND_HIGH, SEND_POOL, Backlog, MuxStream
 from underpass.protocol.stream_state import StreamInput, StreamState
 
 WINDOW = 1000
 I = StreamInput  # noqa: E741 - as in the table
 
 
-def opening(send_limit: int = WINDOW) -> MuxStream:
+def opening(send_limit: int = WINDOW, backlog: Backlog | None = None) -> MuxStream:
     """A stream that we have asked for."""
-    stream = MuxStream(1, send_limit, WINDOW)
+    stream = MuxStream(1, send_limit, WINDOW, backlog=backlog)
     stream.happened(I.SEND_OPEN)
     return stream
 
@@ -113,6 +113,43 @@ def test_much_that_waits_clogs() -> None:
     assert not stream.is_clogged
     stream.write(b"x")
     assert stream.is_clogged
+
+
+def test_it_is_unclogged_once_little_waits() -> None:
+    stream = opening(send_limit=SEND_HIGH)
+    stream.write(bytes(SEND_HIGH + 1))
+    stream.take(SEND_HIGH * 3 // 4)
+    assert (stream.unclog(), stream.is_clogged) == (False, True)
+    stream.take(1)
+    assert (stream.unclog(), stream.is_clogged) == (True, False)
+
+
+def test_less_may_wait_in_each_of_many_clogged_streams() -> None:
+    backlog = Backlog()
+    few = SEND_POOL // SEND_HIGH
+    backlog.count(few)
+    assert (backlog.high, backlog.low) == (SEND_HIGH, SEND_HIGH // 4)
+    backlog.count(few)
+    assert backlog.high == SEND_HIGH // 2
+    backlog.count(10_000)
+    assert backlog.high == LEAST_HIGH
+    backlog.count(-10_000 - 2 * few)
+    assert backlog.high == SEND_HIGH
+
+
+def test_streams_that_are_clogged_count_until_they_are_not() -> None:
+    backlog = Backlog()
+    backlog.count(SEND_POOL // SEND_HIGH)
+    discarded, drained = (opening(send_limit=SEND_HIGH * 2, backlog=backlog) for _ in range(2))
+    for stream in (discarded, drained):
+        stream.write(bytes(SEND_HIGH))
+        # Clogged already, and counted once.
+        stream.write(bytes(SEND_HIGH))
+    assert backlog.high < SEND_HIGH
+    discarded.discard()
+    drained.take(SEND_HIGH * 2)
+    assert drained.unclog()
+    assert backlog.high == SEND_HIGH
 
 
 def test_bytes_beyond_the_credit_are_an_error() -> None:

@@ -8,7 +8,7 @@ from tests.unit.protocol.session_pair import data_of
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frame_codec import encode_pong, parse_frames
 from underpass.protocol.frames import Data, Datagram, Fin, Frame, Pong, Window
-from underpass.protocol.mux_stream import SEND_HIGH, SEND_LOW, MuxStream
+from underpass.protocol.mux_stream import SEND_HIGH, MuxStream
 from underpass.protocol.outgoing import MAX_CONTROL, Outgoing
 from underpass.protocol.scheduler import BRISK_BYTES, QUANTUM
 from underpass.protocol.session_events import SessionEvent, StreamWritable
@@ -137,6 +137,31 @@ def test_streams_take_turns_of_a_quantum() -> None:
     assert frames == [(1, QUANTUM), (3, QUANTUM), (1, QUANTUM), (3, QUANTUM - 60)]
 
 
+def test_transfers_among_themselves_take_turns_of_a_record() -> None:
+    stage = Stage()
+    both = [stage.stream(bytes(2 * BRISK_BYTES)) for _ in range(2)]
+    while any(stream.burst < BRISK_BYTES for stream in both):
+        stage.data(QUANTUM)
+    records = [stage.data(QUANTUM * 2) for _ in range(2)]
+    turns = [[(f.stream, len(f.data)) for f in r if isinstance(f, Data)] for r in records]
+    assert turns == [[(1, QUANTUM * 2 - 15)], [(3, QUANTUM * 2 - 15)]]
+
+
+def test_a_transfer_without_credit_is_none_the_brisker_when_it_has_some() -> None:
+    stage = Stage(window=2 * BRISK_BYTES)
+    bulk = stage.stream(bytes(4 * BRISK_BYTES))
+    while stage.data():
+        pass
+    assert (bulk.is_ready, bulk.burst) == (False, 2 * BRISK_BYTES)
+    bulk.credit(4 * BRISK_BYTES)
+    stage.outgoing.scheduler.resume(bulk)
+    stage.stream(b"a keystroke")
+    first, second = stage.data()
+    assert first == Data(3, 0, b"a keystroke")
+    assert isinstance(second, Data)
+    assert second.stream == 1
+
+
 def test_a_new_stream_goes_before_a_transfer() -> None:
     stage = Stage()
     stage.stream(bytes(8 * BRISK_BYTES))
@@ -207,7 +232,7 @@ def test_the_writer_is_told_once_when_little_waits() -> None:
         stage.data()
     assert stage.events == [StreamWritable(1)]
     (stream,) = stage.table
-    assert stream.pending <= SEND_LOW
+    assert stream.pending <= SEND_HIGH // 4
     while stage.data():
         pass
     assert stage.events == [StreamWritable(1)]

@@ -73,9 +73,46 @@ def test_a_stream_that_paused_is_brisk_again() -> None:
     scheduler = filled(bulk, other)
     turns(scheduler, 2, {0: BRISK_BYTES, 1: BRISK_BYTES})
     assert scheduler.next() is bulk
-    bulk.is_ready = False
+    scheduler.pause(bulk, QUANTUM)
+    assert not bulk.is_ready
     scheduler.add(bulk)
     assert turns(scheduler, 2, {0: 1, 1: QUANTUM}) == [0, 0]
+
+
+def test_a_transfer_that_waited_for_credit_goes_on_as_one() -> None:
+    bulk, brisk = streams(2)
+    scheduler = filled(bulk)
+    assert scheduler.next() is bulk
+    # Its credit was at an end, and more waits.
+    bulk.pending = 1
+    scheduler.pause(bulk, BRISK_BYTES)
+    scheduler.resume(bulk)
+    assert bulk.is_ready
+    scheduler.add(brisk)
+    assert turns(scheduler, 2, {0: QUANTUM, 1: 1}) == [1, 1]
+
+
+def test_one_that_sent_little_and_waited_for_credit_is_brisk() -> None:
+    stream, bulk = streams(2)
+    scheduler = filled(bulk)
+    turns(scheduler, 1, {1: BRISK_BYTES})
+    stream.pending = 1
+    scheduler.pause(stream, 10)
+    scheduler.resume(stream)
+    assert scheduler.next() is stream
+
+
+def test_only_transfers_leave_each_other_no_room() -> None:
+    bulk, other, brisk = streams(3)
+    scheduler = filled(bulk, other)
+    assert turns(scheduler, 1, {0: BRISK_BYTES}) == [0]
+    assert scheduler.must_share(bulk)
+    assert turns(scheduler, 1, {1: BRISK_BYTES}) == [1]
+    assert not scheduler.must_share(bulk)
+    # One that may become a transfer shares with those that are.
+    assert scheduler.must_share(brisk)
+    scheduler.add(brisk)
+    assert scheduler.must_share(bulk)
 
 
 def test_all_can_be_dropped() -> None:
