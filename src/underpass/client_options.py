@@ -119,6 +119,7 @@ _THROUGH = Kind(str, "auto, none or a URL such as http://proxy.example:3128", Th
 _CARRIER = Kind(
     Literal["auto", "websocket", "stream", "poll", "get"], f"auto, {', '.join(CARRIERS)}"
 )
+_OPENED_TLS = Kind(Literal["tell", "refuse"], "tell or refuse")
 _METHODS = Kind(str, "methods such as GET,POST", Methods.parse)
 
 
@@ -133,6 +134,8 @@ class ClientOptions:
     via: how to go out: what the system says, directly, or through these proxies.
     via_password_file: where the password of the last of those came from, if from a file.
     authorities: a PEM file of authorities to trust beside the system's, for networks that open TLS.
+    opened_tls: where a box on the way opens TLS: ``tell`` it and go on, or ``refuse`` to. What is
+        refused shows by the invite's pin.
     carrier: the one kind of carrier to use, or auto.
     methods: what HTTP methods the network lets through.
     state: the directory for keys of invites without a profile, and for the control socket.
@@ -147,6 +150,7 @@ class ClientOptions:
     via: Annotated[Through, _THROUGH] = field(default_factory=lambda: Through(is_auto=True))
     via_password_file: Annotated[Path | None, PATH] = None
     authorities: Annotated[Path | None, PATH] = None
+    opened_tls: Annotated[Literal["tell", "refuse"], _OPENED_TLS] = "tell"
     carrier: Annotated[Literal["auto", "websocket", "stream", "poll", "get"], _CARRIER] = "auto"
     methods: Annotated[Methods, _METHODS] = field(default_factory=Methods)
     state: Annotated[Path, PATH] = field(default_factory=default_state)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
 import weakref
 from types import TracebackType
@@ -49,16 +50,12 @@ def connect(
     carrier has worked within `timeout` seconds.
     """
     options = options or ClientOptions()
-    passage = Passage.of(options)
     if via is not None:
         try:
-            through = Through.parse(via)
+            options = dataclasses.replace(options, via=Through.parse(via))
         except ValueError as error:
             raise ConfigurationError(f"via: {error}") from None
-        passage = Passage(
-            through, passage.carrier, passage.methods, passage.authorities, passage.state
-        )
-    return ConnectedTunnel(_profile(invite, profile, options), passage, timeout)
+    return ConnectedTunnel(_profile(invite, profile, options), Passage.of(options), timeout)
 
 
 def _profile(invite: str | None, name: str | None, options: ClientOptions) -> Profile:

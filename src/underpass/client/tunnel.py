@@ -36,19 +36,28 @@ MEMORY_FILE = "networks.json"
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """How a client reaches its server. `state` is where it remembers what worked."""
+    """How a client reaches its server. `state` is where it remembers what worked.
+
+    `lets_open`: whether it goes on where a box on the way opens TLS.
+    """
 
     via: Through
     carrier: str
     methods: Methods
     authorities: Path | None
     state: Path
+    lets_open: bool = True
 
     @classmethod
     def of(cls, options: ClientOptions) -> Passage:
         """What the options say of it."""
         return cls(
-            options.via, options.carrier, options.methods, options.authorities, options.state
+            via=options.via,
+            carrier=options.carrier,
+            methods=options.methods,
+            authorities=options.authorities,
+            state=options.state,
+            lets_open=options.opened_tls != "refuse",
         )
 
 
@@ -62,7 +71,8 @@ def _say_nothing(event: TunnelUp | TunnelDown) -> None:
 class ClientTunnel:
     """See the module. `open` is a dial; `tell` hears when the tunnel is up or down.
 
-    Raises `ConfigurationError` on entry where no carrier is left to try.
+    Raises `ConfigurationError` on entry where no carrier is left to try, or who opens TLS could not
+    be told.
     """
 
     def __init__(self, profile: Profile, passage: Passage, tell: Tell = _say_nothing) -> None:
@@ -83,7 +93,12 @@ class ClientTunnel:
         profile, passage = self._profile, self._passage
         direct = Direct(Resolver(DNS_SECONDS))
         chains = await chains_for(passage.via, profile.url, direct.open)
-        trust = Trust(profile.pin or None, passage.authorities)
+        if not (passage.lets_open or profile.pin):
+            raise ConfigurationError(
+                "opened_tls: this profile's invite pins no certificate, so a box that opens TLS can't "
+                "be told from the server; ask for an invite to a server with --tls-self"
+            )
+        trust = Trust(profile.pin or None, passage.authorities, passage.lets_open)
         ways = Ways(profile.url, chains, direct.open, ServerTls(trust, self._tls_seen))
         kinds = makers(profile.url, ways, passage.carrier, passage.methods)
         if not kinds:
@@ -99,7 +114,7 @@ class ClientTunnel:
         return Keeper(Greeter(identity), kinds, self._heard, first)
 
     def _tls_seen(self, seen: TlsSeen) -> None:
-        if seen.is_opened:
+        if seen.is_opened and self._passage.lets_open:
             logger.warning(
                 "this network opens TLS (certificate of %s, issued by %s): it sees that the tunnel "
                 "is there, and nothing of what is in it",

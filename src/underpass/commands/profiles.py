@@ -23,6 +23,7 @@ WAY_FLAGS = (
      "https:// or socks5://USER@HOST:PORT; several, with commas, in a row (default auto)"),
     ("via_password_file", "FILE", "the proxy's password; or set UNDERPASS_VIA_PASSWORD"),
     ("authorities", "FILE", "trust these too, PEM: for a network that opens TLS"),
+    ("opened_tls", "tell|refuse", "where a box on the way opens TLS: go on, or not (default tell)"),
     ("carrier", "NAME|auto", "websocket, stream, poll or get (default auto: what works best)"),
     ("methods", "LIST", "the HTTP methods to use, such as GET,POST (default all)"),
     ("state", "DIR", "where keys and the control socket are (default ~/.local/state/underpass)"),

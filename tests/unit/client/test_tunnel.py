@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from underpass.client import profile
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
+from underpass.protocol.invite import Invite
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
@@ -23,8 +25,13 @@ SECONDS = 10.0
 
 
 def passage(tmp_path: Path, carrier: str = "auto", methods: str = "GET,POST") -> Passage:
-    state = tmp_path / "client"
-    return Passage(Through(), carrier, Methods.parse(methods), None, state)
+    return Passage(
+        via=Through(),
+        carrier=carrier,
+        methods=Methods.parse(methods),
+        authorities=None,
+        state=tmp_path / "client",
+    )
 
 
 async def test_it_enrols_once_and_comes_again(tmp_path: Path) -> None:
@@ -76,7 +83,16 @@ async def test_a_kind_without_its_methods_stops_the_start(tmp_path: Path) -> Non
                 pass
 
 
+async def test_without_a_pin_nobody_could_tell_who_opens_tls(tmp_path: Path) -> None:
+    joined = profile.join(Invite("https://a.example", b"k" * 32, "alice", b"c"), tmp_path / "a")
+    with pytest.raises(ConfigurationError, match=r"opened_tls: .* pins no certificate"):
+        async with ClientTunnel(joined, replace(passage(tmp_path), lets_open=False)):
+            pass
+
+
 def test_a_passage_is_what_the_options_say(tmp_path: Path) -> None:
     options = ClientOptions(state=tmp_path, carrier="poll", via=Through())
     made = Passage.of(options)
     assert (made.state, made.carrier, made.via) == (tmp_path, "poll", Through())
+    assert made.lets_open
+    assert not Passage.of(ClientOptions(opened_tls="refuse")).lets_open
