@@ -26,6 +26,7 @@ from bench.scale_streams import (
     Points,
     busy_streams,
     idle_streams,
+    one_busy_stream,
 )
 
 # Each costs over a minute, and memory, which is half of it, hardly varies.
@@ -33,6 +34,7 @@ ROUNDS = 3
 
 MEASUREMENTS: dict[str, Callable[[Effort], Iterator[tuple[Found, Points]]]] = {
     "idle-streams": idle_streams,
+    "one-busy-stream": one_busy_stream,
     "busy-streams": busy_streams,
     "many-clients": many_clients,
     "busy-server": busy_server,

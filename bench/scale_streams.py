@@ -6,7 +6,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,11 @@ class Ends:
     server: Running
     client: Running
 
+    @property
+    def entry(self) -> str:
+        """Where programs come in."""
+        return self.client.address
+
     def memory(self) -> dict[str, int]:
         """Bytes that each end holds."""
         return {SERVER: self.server.memory(), CLIENT: self.client.memory()}
@@ -90,7 +95,7 @@ class Ends:
         warmup = FULL_AFTER if streams > 1 else WARMUP
         origin = "source" if way == "down" else "sink"
         load = Load(f"bulk-{way}", origin, streams, seconds, warmup, entry="socks5")
-        command = [*self.origin.command(load, self.client.address), "--announce", "1"]
+        command = [*self.origin.command(load, self.entry), "--announce", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             begun = json.loads(process.stdout.readline() or "{}")
@@ -127,34 +132,45 @@ def ends() -> Iterator[Ends]:
 
 
 def idle_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
-    """Memory of idle streams, what they cost, and a busy one among them. Raises `BenchError`."""
-    costs: list[float] = []
+    """Memory of idle streams, and what opening and keeping them costs. Raises `BenchError`."""
     with ends() as both:
         time.sleep(SETTLE)
         bare = both.memory()
         for count in effort.streams:
+            is_last = count == effort.streams[-1]
             found: Found = {SERVER: {}, CLIENT: {}}
-            points: Points = {"memory-streams": {}, "cost-open": {}}
+            points: Points = {"memory-streams": {}}
             before = both.spent()
-            load = Load("idle", "echo", count, entry="socks5")
-            with both.origin.held(load, both.client.address):
+            with both.origin.held(Load("idle", "echo", count, entry="socks5"), both.entry):
                 opened = both.spent()
                 time.sleep(SETTLE)
                 for end, memory in both.memory().items():
                     points["memory-streams"][end] = (count, memory / MEBI)
                     grown = max(memory - bare[end], 0) / count / KIBI
                     found[end] |= _if_known(f"stream-memory-{count}", grown)
-                    if count == effort.streams[-1]:
-                        spent = (opened[end] - before[end]) * 1e3 / count
-                        found[end]["open-stream"] = spent
-                if count == effort.streams[-1]:
-                    for end, milliseconds in idle_cost(both).items():
-                        found[end]["idle-streams"] = milliseconds
-                cost = _cost(both, effort.seconds)
-            points["cost-open"] = {end: (count, seconds) for end, seconds in cost.items()}
-            costs.append(cost[BOTH])
+                    if is_last:
+                        found[end]["open-stream"] = (opened[end] - before[end]) * 1e3 / count
+                for end, milliseconds in idle_cost(both).items() if is_last else ():
+                    found[end]["idle-streams"] = milliseconds
             yield found, points
-    yield {BOTH: {"flat-open": costs[-1] / costs[0]}}, {}
+
+
+def one_busy_stream(effort: Effort) -> Iterator[tuple[Found, Points]]:
+    """What the bytes of one stream cost while others are open. Raises `BenchError`."""
+    costs: list[float] = []
+    with ends() as both:
+        for count in effort.streams:
+            with both.origin.held(Load("idle", "echo", count, entry="socks5"), both.entry):
+                cost = _cost(both, effort.seconds)
+            costs.append(cost[BOTH])
+            yield {}, {"cost-open": {end: (count, seconds) for end, seconds in cost.items()}}
+    yield {BOTH: {"flat-open": farthest(costs)}}, {}
+
+
+def farthest(costs: Sequence[float]) -> float:
+    """The cost that is farthest from the first, by the first; above 1 is dearer."""
+    ratios = [cost / costs[0] for cost in costs[1:]]
+    return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
 
 
 def _if_known(key: str, value: float) -> dict[str, float]:
@@ -184,4 +200,4 @@ def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
             cost = both.cost("down", count, effort.seconds)
             costs.append(cost[BOTH])
             yield {}, {"cost-busy": {end: (count, found) for end, found in cost.items()}}
-    yield {BOTH: {"flat-busy": costs[-1] / costs[0]}}, {}
+    yield {BOTH: {"flat-busy": farthest(costs)}}, {}
