@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from underpass.errors import LocalProtocolError
 from underpass.protocol.frame_codec import encode_datagram
 from underpass.protocol.frames import MAX_DATAGRAM_BYTES
 
 # A burst of a video call; what is beyond, or older, is dropped, the oldest first.
-MAX_QUEUED = 256
-MAX_AGE_SECONDS = 0.5
+MAX_QUEUED: Final = 256
+MAX_AGE_SECONDS: Final = 0.5
 
 
 class DatagramQueue:

@@ -159,7 +159,7 @@ _unpack_data: Final = DATA_HEAD.unpack_from
 _FIN_BYTES: Final = _STREAM_OFFSET.size
 _unpack_stream_offset: Final = _STREAM_OFFSET.unpack_from
 # Below this a copy is cheaper than a view.
-VIEW_BYTES = 4096
+VIEW_BYTES: Final = 4096
 # Makes a named tuple without a Python call in between; for the frames that come most.
 _new: Final = tuple.__new__
 

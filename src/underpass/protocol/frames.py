@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from underpass.errors import Failure
 
 # A record's frames; large enough that crypto costs and calls do not.
-MAX_FRAMES_BYTES = 65_536
+MAX_FRAMES_BYTES: Final = 65_536
 # A DATA frame that fills a record: 15 bytes are its own head.
-MAX_DATA_BYTES = 65_521
-MAX_DATAGRAM_BYTES = 65_000
-MAX_ACK_RANGES = 64
-MAX_DETAILS_BYTES = 1024
+MAX_DATA_BYTES: Final = 65_521
+MAX_DATAGRAM_BYTES: Final = 65_000
+MAX_ACK_RANGES: Final = 64
+MAX_DETAILS_BYTES: Final = 1024
 # A delay of acknowledgement is told in these seconds.
-DELAY_UNIT = 0.0001
-MAX_DELAY_UNITS = 0xFFFF
+DELAY_UNIT: Final = 0.0001
+MAX_DELAY_UNITS: Final = 0xFFFF
 
 Payload: TypeAlias = bytes | memoryview
 
@@ -69,7 +69,7 @@ class CloseCode(enum.IntEnum):
     EXPIRED = 6
 
 
-REFUSALS: dict[int, Failure] = {
+REFUSALS: Final[dict[int, Failure]] = {
     1: Failure.INTERNAL,
     2: Failure.BAD_TARGET,
     3: Failure.FORBIDDEN,
@@ -89,7 +89,7 @@ REFUSALS: dict[int, Failure] = {
 }
 """The codes of REFUSED; a failure that has none travels as 1."""
 
-REFUSAL_CODES = {failure: code for code, failure in REFUSALS.items()}
+REFUSAL_CODES: Final = {failure: code for code, failure in REFUSALS.items()}
 
 
 class Open(NamedTuple):

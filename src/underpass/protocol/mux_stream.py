@@ -23,11 +23,11 @@ from underpass.protocol.stream_state import (
 from underpass.protocol.window import ReceiveWindow
 
 # Waiting bytes from which the application should wait; it is told to go on at a quarter of that.
-SEND_HIGH = 256 * 1024
+SEND_HIGH: Final = 256 * 1024
 # What may wait in all streams of a session that are clogged, about: with many of them each may have
 # less, but no less than a turn of the scheduler. They fill the line together, not each alone.
-SEND_POOL = 16 * 1024 * 1024
-LEAST_HIGH = 16 * 1024
+SEND_POOL: Final = 16 * 1024 * 1024
+LEAST_HIGH: Final = 16 * 1024
 
 # Plain numbers and functions: looking them up costs as much as the rest of a small frame.
 _DATA: Final = int(Type.DATA)

@@ -21,7 +21,7 @@ from underpass.protocol.stream_table import StreamTable
 
 # Control frames that wait. A stream has at most a few, so only a flood that reads no answers comes
 # near it.
-MAX_CONTROL = 16_384
+MAX_CONTROL: Final = 16_384
 
 # A plain number: looking an enum's member up costs as much as the rest of a small frame.
 _DATA: Final = int(Type.DATA)

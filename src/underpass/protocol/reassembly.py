@@ -8,23 +8,24 @@ most `MAX_SEGMENTS`.
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Final
 
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import Payload
 
 # As many as records can be missing: an honest sender leaves no more gaps.
-MAX_SEGMENTS = 8192
+MAX_SEGMENTS: Final = 8192
 # In all streams of a session together: they cost some 10 MB. Those without a gap between are one.
-MAX_SESSION_SEGMENTS = 65_536
+MAX_SESSION_SEGMENTS: Final = 65_536
 
 # Waiting pieces shorter than this are joined, into pieces of up to this many bytes: an object costs
 # some 50 bytes whatever it holds.
-_SMALL = 1024
-_JOINED = 16 * 1024
+_SMALL: Final = 1024
+_JOINED: Final = 16 * 1024
 # Pieces that may wait before joining begins: a reader that keeps up never pays for it.
-_UNJOINED = 32
+_UNJOINED: Final = 32
 # Pieces that have been read are dropped from the list so many at a time.
-_READ_AT_ONCE = 64
+_READ_AT_ONCE: Final = 64
 
 
 class Pieces:

@@ -16,23 +16,23 @@ from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.frames import MAX_FRAMES_BYTES, Payload
 from underpass.protocol.noise import rekey
 
-TAG_BYTES = 16
+TAG_BYTES: Final = 16
 # length u24 and seq u64. As one struct: the upper byte of the length, its lower two, seq.
 _HEAD: Final = struct.Struct("!BHQ")
 HEAD_BYTES: Final = _HEAD.size
 _LENGTH_BYTES: Final = 3
-_SEQ_BYTES = 8
-OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES
+_SEQ_BYTES: Final = 8
+OVERHEAD_BYTES: Final = HEAD_BYTES + TAG_BYTES
 # What a length counts beside the frames.
 _SEALED_MORE: Final = _SEQ_BYTES + TAG_BYTES
 
 MIN_LENGTH: Final = _SEQ_BYTES + 1 + TAG_BYTES
 MAX_LENGTH: Final = _SEQ_BYTES + MAX_FRAMES_BYTES + TAG_BYTES
-MAX_RECORD_BYTES = _LENGTH_BYTES + MAX_LENGTH
+MAX_RECORD_BYTES: Final = _LENGTH_BYTES + MAX_LENGTH
 
 # RFC 9001 appendix B allows an AES-GCM key 2^23 packets of 64 KiB; this is an eighth of that.
 EPOCH_BITS: Final = 20
-EPOCH_RECORDS = 1 << EPOCH_BITS
+EPOCH_RECORDS: Final = 1 << EPOCH_BITS
 # A session that came this far, at a million records a second, is 292,000 years old.
 MAX_SEQ: Final = (1 << 63) - 1
 

@@ -7,6 +7,7 @@ concerns the carrier itself, control frames, and data. Nothing is made before a 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from underpass.protocol.frame_codec import encode_ack, encode_ping, encode_pong, encode_skip
 from underpass.protocol.frames import MAX_FRAMES_BYTES
@@ -17,12 +18,12 @@ from underpass.protocol.session_carrier import SessionCarrier
 
 # A record smaller than this is not begun: a carrier with so little room will soon have more. The
 # frames about the carrier itself fit into it.
-LEAST_ROOM = 64
-_PING_BYTES = 9
-_PONG_BYTES = 5
-_SKIP_BYTES = 17
+LEAST_ROOM: Final = 64
+_PING_BYTES: Final = 9
+_PONG_BYTES: Final = 5
+_SKIP_BYTES: Final = 17
 # What is left for data where a record has room for little else.
-_LARGEST_TOKEN = 0xFFFFFFFF
+_LARGEST_TOKEN: Final = 0xFFFFFFFF
 
 
 class RecordMaker:

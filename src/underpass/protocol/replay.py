@@ -8,48 +8,48 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice, repeat
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_UNITS, Ack
 from underpass.protocol.ranges import Ranges
 
 # What may await acknowledgement; 32 MiB fill 1.3 Gbit/s at 200 ms.
-MAX_RECORDS = 8192
-MAX_NUMBERS = 16_384
-MAX_BYTES = 32 * 1024 * 1024
+MAX_RECORDS: Final = 8192
+MAX_NUMBERS: Final = 16_384
+MAX_BYTES: Final = 32 * 1024 * 1024
 # Data stops at seven eighths of each, so that what is not data is never stuck behind it.
-_DATA_RECORDS = MAX_RECORDS * 7 // 8
-_DATA_NUMBERS = MAX_NUMBERS * 7 // 8
+_DATA_RECORDS: Final = MAX_RECORDS * 7 // 8
+_DATA_NUMBERS: Final = MAX_NUMBERS * 7 // 8
 # Numbers beyond these for records that hold an ACK alone, which are not kept.
-ACK_NUMBERS = 4096
-_DATA_BYTES = MAX_BYTES * 7 // 8
+ACK_NUMBERS: Final = 4096
+_DATA_BYTES: Final = MAX_BYTES * 7 // 8
 
 # Numbers ahead of the lowest missing one: twice what a sender may have out, as the other end may
 # not know yet what has come.
-MAX_AHEAD = 2 * MAX_NUMBERS
+MAX_AHEAD: Final = 2 * MAX_NUMBERS
 
 # When a record that elicits it is acknowledged at the latest, or after so much.
-ACK_SECONDS = 0.025
-ACK_RECORDS = 128
-ACK_BYTES = 256 * 1024
+ACK_SECONDS: Final = 0.025
+ACK_RECORDS: Final = 128
+ACK_BYTES: Final = 256 * 1024
 # An ACK rides along in a record that is made anyway, but not again so soon unless for so many: at
 # full speed one in each record would cost both ends more than the records do. Far below where the
 # sender of records that elicit nothing begins to ask (`MAX_SILENT`).
-RIDE_SECONDS = 0.001
-RIDE_RECORDS = 32
+RIDE_SECONDS: Final = 0.001
+RIDE_RECORDS: Final = 32
 
 # The size of an ACK: its fixed part, and each of its ranges.
-ACK_HEAD_BYTES = 12
-ACK_RANGE_BYTES = 16
+ACK_HEAD_BYTES: Final = 12
+ACK_RANGE_BYTES: Final = 16
 
 # Records that elicit nothing before one that does: the other end must acknowledge some time.
-MAX_SILENT = 64
+MAX_SILENT: Final = 64
 
 # A record waits this long at least, and so many round trips, before it counts as lost where others
 # of its carrier have arrived.
-MIN_OVERDUE_SECONDS = 1.0
-OVERDUE_ROUND_TRIPS = 3
+MIN_OVERDUE_SECONDS: Final = 1.0
+OVERDUE_ROUND_TRIPS: Final = 3
 
 
 # One record out: its place in the order of sending, its carrier, when it was sent, itself, and
@@ -57,7 +57,7 @@ OVERDUE_ROUND_TRIPS = 3
 # plain tuple, as making an object of each costs more than all else that is done with it.
 LogEntry: TypeAlias = tuple[int, int, float, bytes | None, bool]
 # The carrier of a record that is due again.
-_NO_CARRIER = -1
+_NO_CARRIER: Final = -1
 
 
 class SendLog:

@@ -8,16 +8,17 @@ not always, so that a flood of them starves nobody.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from underpass.protocol.mux_stream import MuxStream
 
 # What a stream sends in one turn: enough that a turn's cost does not show, and at 10 Mbit/s the
 # next stream waits 13 ms.
-QUANTUM = 16 * 1024
+QUANTUM: Final = 16 * 1024
 # A web page's request and first answer; a stream that sends more in one go is a transfer.
-BRISK_BYTES = 64 * 1024
+BRISK_BYTES: Final = 64 * 1024
 # Turns of brisk streams before one of the others.
-BRISK_TURNS = 8
+BRISK_TURNS: Final = 8
 
 
 class Scheduler:

@@ -10,6 +10,8 @@ the protocol ends the session, and events tell.
 
 from __future__ import annotations
 
+from typing import Final
+
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 from underpass.protocol.attach import (
     Attach,
@@ -53,12 +55,12 @@ from underpass.protocol.streams import STREAM_FRAMES, Streams
 from underpass.protocol.window import Pool
 
 # Room for as many ranges as an ACK may have.
-LAST_ACK_BYTES = 2048
+LAST_ACK_BYTES: Final = 2048
 
 # Looked at for every record: a member of an enum is looked up more slowly than a global.
-_OPEN = SessionState.OPEN
-_CLOSED = SessionState.CLOSED
-_DRAINING = SessionState.DRAINING
+_OPEN: Final = SessionState.OPEN
+_CLOSED: Final[SessionState] = SessionState.CLOSED
+_DRAINING: Final[SessionState] = SessionState.DRAINING
 
 
 class Session:
@@ -198,14 +200,12 @@ class Session:
 
     def forget_partial(self, number: int) -> None:
         """A body that came over this carrier was cut: its last record's rest will not come."""
-        carrier = self._carriers.by_number.get(number)
-        if carrier is not None:
+        if (carrier := self._by_number.get(number)) is not None:
             carrier.splitter.forget()
 
     def lower_keepalive(self, number: int, seconds: float) -> None:
         """Ask over this carrier at least every `seconds`, as its path needs; the other end too."""
-        carrier = self._carriers.by_number.get(number)
-        if carrier is not None:
+        if (carrier := self._by_number.get(number)) is not None:
             carrier.lower_interval(seconds)
             carrier.ping_wanted = True
 

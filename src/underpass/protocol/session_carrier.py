@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from typing import Final
 
 from underpass.protocol.ranges import Ranges
 from underpass.protocol.record import RecordSplitter
 
 # More carriers at once than any path needs.
-MAX_CARRIERS = 16
+MAX_CARRIERS: Final = 16
 # Beyond so many gaps the numbers in the lowest count as used.
-MAX_NUMBER_GAPS = 256
+MAX_NUMBER_GAPS: Final = 256
 
 # The other end can't make us ask more often than this; no middlebox's idle limit is so short.
-MIN_KEEPALIVE_SECONDS = 1.0
+MIN_KEEPALIVE_SECONDS: Final = 1.0
 
 # After sleep: what an answer over any living path takes, with room.
-PROBE_SECONDS = 3.0
+PROBE_SECONDS: Final = 3.0
 # What the answer to an attach takes over the slowest path that is worth having.
-ATTACH_SECONDS = 15.0
+ATTACH_SECONDS: Final = 15.0
 
 
 class Verdict(enum.Enum):

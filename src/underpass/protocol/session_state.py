@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from underpass.errors import LocalProtocolError
 
@@ -34,7 +35,7 @@ S = SessionState
 I = SessionInput  # noqa: E741 - a table is read by its columns
 
 # ENDED is the other end's CLOSE, an abort, or an error that ends the session.
-TRANSITIONS: dict[tuple[SessionState, SessionInput], SessionState] = {
+TRANSITIONS: Final[dict[tuple[SessionState, SessionInput], SessionState]] = {
     (S.OPEN, I.CARRIER_ADDED): S.OPEN,
     (S.OPEN, I.CARRIERS_GONE): S.DETACHED,
     (S.OPEN, I.CLOSE_ASKED): S.DRAINING,
@@ -62,7 +63,7 @@ TRANSITIONS: dict[tuple[SessionState, SessionInput], SessionState] = {
     **{(S.CLOSED, happened): S.CLOSED for happened in I},
 }
 
-DETACHED = frozenset({S.DETACHED, S.DRAINING_DETACHED})
+DETACHED: Final = frozenset({S.DETACHED, S.DRAINING_DETACHED})
 
 
 def next_state(state: SessionState, happened: SessionInput) -> SessionState:

@@ -5,14 +5,16 @@ Pure bookkeeping, in seconds of the session's clock: it decides, the session act
 
 from __future__ import annotations
 
+from typing import Final
+
 # A clock this far ahead of when it should have called has stood still: the machine slept.
-SLEPT_SECONDS = 10.0
+SLEPT_SECONDS: Final = 10.0
 # How often records that wait for an acknowledgement are looked at.
-OVERDUE_CHECK_SECONDS = 1.0
+OVERDUE_CHECK_SECONDS: Final = 1.0
 # A record unacknowledged for so long on a carrier that is still heard: one way of it is stuck.
-STUCK_SECONDS = 60.0
+STUCK_SECONDS: Final = 60.0
 # How long CLOSE waits for its acknowledgement.
-CLOSING_SECONDS = 10.0
+CLOSING_SECONDS: Final = 10.0
 
 
 class SessionTimes:

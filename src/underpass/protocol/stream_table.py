@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from underpass.errors import Failure, LocalProtocolError, RemoteProtocolError
 from underpass.protocol.mux_stream import Backlog, MuxStream
@@ -11,9 +12,9 @@ from underpass.protocol.ranges import Ranges
 from underpass.protocol.reassembly import Pieces
 from underpass.protocol.window import Pool
 
-MAX_STREAM_ID = (1 << 32) - 1
+MAX_STREAM_ID: Final = (1 << 32) - 1
 # Ids of the other end that were left out: each is in a record on its way, and no more can be.
-MAX_ID_GAPS = 16_384
+MAX_ID_GAPS: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ from underpass.protocol.stream_state import (
 from underpass.protocol.stream_table import StreamTable
 
 # Beyond so many that wait for the application, datagrams are dropped.
-MAX_DATAGRAM_EVENTS = 256
+MAX_DATAGRAM_EVENTS: Final = 256
 
 # Plain numbers and functions: looking them up costs as much as the rest of a small frame. `_new`
 # makes a named tuple without a Python call in between; for the events that come most.

@@ -7,13 +7,15 @@ When the pool is empty windows do not grow, and nobody stops.
 
 from __future__ import annotations
 
+from typing import Final
+
 # What a window becomes when its application has proved that it reads, and where growing ends.
 # 256 KiB fill 20 Mbit/s at 100 ms; 16 MiB fill 640 Mbit/s at 200 ms.
-TUNED_WINDOW = 256 * 1024
-MAX_WINDOW = 16 * 1024 * 1024
+TUNED_WINDOW: Final = 256 * 1024
+MAX_WINDOW: Final = 16 * 1024 * 1024
 
 # Half a window read within this many round trips: the window, not the reader, is the limit.
-FAST_ROUND_TRIPS = 2
+FAST_ROUND_TRIPS: Final = 2
 
 
 class Pool:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from underpass.errors import LocalProtocolError, RemoteProtocolError
 
 U8 = struct.Struct("!B")
-U16 = struct.Struct("!H")
+U16: Final = struct.Struct("!H")
 
 # Room for a mark of the owner and 128 random bits, and short enough for a path or a cookie.
-MAX_SESSION_ID_BYTES = 32
+MAX_SESSION_ID_BYTES: Final = 32
 
 
 class Body:
