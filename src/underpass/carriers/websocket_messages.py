@@ -25,16 +25,13 @@ from underpass.carriers.websocket_frames import (
     make_frame,
 )
 from underpass.errors import RemoteProtocolError, StreamError
-from underpass.net.stream import Stream, Tap
+from underpass.net.stream import PORTION, Stream, Tap
 from underpass.protocol.frames import Payload
 from underpass.protocol.record import MAX_RECORD_BYTES
 
-# What is taken from a session at once: two records. More would wait here instead of there, where
-# what is urgent can still go before it.
-TAKE_BYTES = 128 * 1024
-
-# Where less than this was taken, another record would have fitted: there was none.
-_MORE_BYTES = TAKE_BYTES - MAX_RECORD_BYTES
+# Where less than this was taken of a whole portion, another record would have fitted in: there was
+# none.
+_MORE_BYTES = PORTION - MAX_RECORD_BYTES
 
 # Messages that are sent in one turn of the loop, while the stream takes them: other work waits.
 MESSAGES_AT_ONCE = 4
@@ -162,13 +159,15 @@ class _Pump:
             # Full, it says when it is ready.
             if self._tap.is_full or self.ended_with.done():
                 return
-            records = self._feed.take(TAKE_BYTES)
+            portion = self._messages.stream.portion
+            records = self._feed.take(portion)
             if not records:
                 if self._feed.reason is not None:
                     self._end(self._feed.reason)
                 return
             self._messages.moved_at = self._messages.clock()
-            if self._put(records) < _MORE_BYTES and self._feed.reason is None:
+            taken = self._put(records)
+            if portion >= PORTION and taken < _MORE_BYTES and self._feed.reason is None:
                 # There was no more.
                 return
         self._wake()

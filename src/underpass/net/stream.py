@@ -12,6 +12,8 @@ from underpass.protocol.frames import Payload
 
 # What one `receive` returns at most. 64 KiB keeps the cost per byte of a step in Python low.
 RECEIVE_SIZE = 64 * 1024
+# What a stream is given at once, unless it has a slow line before it: two records of a session.
+PORTION = 128 * 1024
 
 
 class Sink(Protocol):
@@ -134,6 +136,11 @@ class Stream(abc.ABC):
 
         For what is sent in pieces of different urgency. No effect on a kind that can't.
         """
+
+    @property
+    def portion(self) -> int:
+        """How much to send at once, so that what is urgent need not wait behind that."""
+        return PORTION
 
     def pour(self, sink: Sink) -> Tap:
         """Hand all that comes to `sink` as it comes, from the tap's first `go_on`, without a task.

@@ -26,8 +26,9 @@ from typing import Protocol, cast
 
 from underpass.address import Address
 from underpass.errors import StreamClosed, StreamError
+from underpass.net.line import Line, line_of
 from underpass.net.os_errors import stream_error
-from underpass.net.stream import RECEIVE_SIZE, Sink, Stream
+from underpass.net.stream import PORTION, RECEIVE_SIZE, Sink, Stream
 from underpass.net.transport_tap import TransportTap
 
 # Unread bytes at which reading pauses. One read brings up to 256 KB with uvloop, so the buffer is
@@ -38,12 +39,6 @@ READ_BUFFER = 64 * 1024
 # pause the source, and a stalled reader costs at most two reads (half a MiB).
 WRITE_BUFFER = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
-
-# The same for a stream that is kept shallow, in the transport, and in the kernel beyond what is on
-# its way. Enough to fill the line while the loop has other work for some milliseconds.
-SHALLOW_BUFFER = 32 * 1024
-SHALLOW_BUFFER_LOW = 8 * 1024
-SHALLOW_UNSENT = 64 * 1024
 
 # How long, and how much, `close` reads and drops so that bytes still coming cannot turn the end
 # into a reset that destroys the answer under way (RFC 9112 9.6). Two seconds cover a round trip.
@@ -84,6 +79,7 @@ class TransportStream(asyncio.Protocol, Stream):
         "_eof_sent",
         "_error",
         "_gone",
+        "_line",
         "_loop",
         "_lost",
         "_read_paused",
@@ -109,6 +105,7 @@ class TransportStream(asyncio.Protocol, Stream):
         self._gone: asyncio.Future[None] | None = None
         self._error: StreamError | None = None
         self._sink: TransportStream | None = None
+        self._line: Line | None = None
         self._splice: Splice | None = None
         self._can_half_close = True
         self._eof_received = False
@@ -180,6 +177,8 @@ class TransportStream(asyncio.Protocol, Stream):
             self._sink._pause_reading()
 
     def resume_writing(self) -> None:
+        if self._line is not None and self._line.holds():
+            return
         self._write_paused = False
         if self._sink is not None:
             self._sink._resume_reading()
@@ -221,6 +220,8 @@ class TransportStream(asyncio.Protocol, Stream):
             return False
         self.sent += len(data)
         transport.write(data)
+        if self._line is not None and self._line.holds():
+            self.pause_writing()
         return True
 
     async def send(self, data: bytes) -> None:
@@ -246,13 +247,11 @@ class TransportStream(asyncio.Protocol, Stream):
             raise StreamClosed("closed by the other end")
 
     def keep_shallow(self) -> None:
-        self._transport.set_write_buffer_limits(high=SHALLOW_BUFFER, low=SHALLOW_BUFFER_LOW)
-        sock = self._transport.get_extra_info("socket")
-        # Linux alone has it, and a unix socket has not.
-        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-        if sock is not None and option is not None:
-            with contextlib.suppress(OSError, ValueError):
-                sock.setsockopt(socket.IPPROTO_TCP, option, SHALLOW_UNSENT)
+        self._line = line_of(self._transport)
+
+    @property
+    def portion(self) -> int:
+        return self._line.portion if self._line is not None else PORTION
 
     async def send_eof(self) -> None:
         self.end_sending()

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from underpass.errors import StreamError
+from underpass.net.line import Line
 from underpass.net.stream import Sink, Tap
 from underpass.protocol.frames import Payload
 
@@ -28,6 +29,7 @@ class PouringStream(Protocol):
     _closing: bool
     _lost: bool
     _error: StreamError | None
+    _line: Line | None
     _transport: asyncio.Transport
 
     def eof_received(self) -> bool:
@@ -93,7 +95,7 @@ class TransportTap(asyncio.Protocol, Tap):
 
     def resume_writing(self) -> None:
         self._stream.resume_writing()
-        if self._sink is not None:
+        if self._sink is not None and not self.is_full:
             self._sink.ready()
 
     # What a `Tap` is.
@@ -108,6 +110,8 @@ class TransportTap(asyncio.Protocol, Tap):
         else:
             stream.sent += sum(map(len, parts))
             self._transport.writelines(parts)
+        if stream._line is not None and stream._line.holds():
+            stream.pause_writing()
 
     @property
     def is_full(self) -> bool:

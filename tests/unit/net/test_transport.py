@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from underpass.errors import StreamClosed, StreamReset, StreamTimeout
-from underpass.net.transport import READ_BUFFER, SHALLOW_BUFFER, TransportStream
+from underpass.net.line import MOST_BUFFER
+from underpass.net.transport import READ_BUFFER, TransportStream
 
 MakePair = Callable[[], Awaitable[tuple[TransportStream, socket.socket]]]
 
@@ -209,4 +210,4 @@ async def test_takes_little_that_is_not_on_its_way_while_it_is_kept_shallow(
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(flood(), 0.1)
-    assert stream.transport.get_write_buffer_size() < 2 * SHALLOW_BUFFER
+    assert stream.transport.get_write_buffer_size() < 2 * MOST_BUFFER
