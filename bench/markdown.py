@@ -81,7 +81,8 @@ class _Part:
         machine, programs = results["machine"], results["programs"]
         return [
             f"- **Machine**: {machine['cores']} cores, {machine['processor']}, "
-            f"{machine['memory_gib']} GiB, {machine['kernel']}, CPython {machine['python']}",
+            f"{machine['memory_gib']} GiB, {machine['kernel']}, CPython {machine['python']}"
+            + (f", session core {machine['core']}" if "core" in machine else ""),
             f"- **Run**: `{results['command']}`, finished {results['finished']}: rounds: "
             f"{results['rounds']}, {results['seconds_each']} s a measurement",
             "- **Programs**: "

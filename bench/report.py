@@ -15,6 +15,7 @@ from bench.chapter import Chapter
 from bench.figures import formatted, summarise
 from bench.options import Options
 from bench.page import RESULTS, ROOT, redraw
+from underpass.protocol import session
 
 Collected = dict[str, dict[str, list[float]]]
 # curve key -> line -> [[x, y], ...]
@@ -104,4 +105,6 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(pages * page / 2**30, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        # What an ordinary install brings is compiled where it can be; an editable one is not.
+        "core": "pure" if str(session.__file__).endswith(".py") else "compiled",
     }

@@ -26,8 +26,10 @@ SETTLE = 0.5
 # Over how long what idle ones cost is measured: the clocks count hundredths of a second.
 IDLE_SECONDS = 2.0
 WARMUP = 0.2
-# And what many streams take until every buffer on the way is as full as it will be.
-FULL_AFTER = 1.5
+# And what many streams take until every buffer on the way is as full as it will be: so much, and
+# so much for each.
+FULL_AFTER = 1.0
+FULL_AFTER_EACH = 0.0006
 
 # Beyond what is measured; unless told, a session has 1,024 streams and a user 64 sessions.
 CONFIGURATION = """\
@@ -92,7 +94,7 @@ class Ends:
 
         Raises `BenchError`.
         """
-        warmup = FULL_AFTER if streams > 1 else WARMUP
+        warmup = FULL_AFTER + FULL_AFTER_EACH * streams if streams > 1 else WARMUP
         origin = "source" if way == "down" else "sink"
         load = Load(f"bulk-{way}", origin, streams, seconds, warmup, entry="socks5")
         command = [*self.origin.command(load, self.entry), "--announce", "1"]
@@ -197,7 +199,9 @@ def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
     costs: list[float] = []
     with ends() as both:
         for count in effort.streams:
-            cost = both.cost("down", count, effort.seconds)
+            cost = both.cost("down", count, 2 * effort.seconds)
             costs.append(cost[BOTH])
-            yield {}, {"cost-busy": {end: (count, found) for end, found in cost.items()}}
+            memory = {end: (count, size / MEBI) for end, size in both.memory().items()}
+            spent = {end: (count, seconds) for end, seconds in cost.items()}
+            yield {}, {"cost-busy": spent, "memory-busy": memory}
     yield {BOTH: {"flat-busy": farthest(costs)}}, {}

@@ -21,10 +21,8 @@ FIGURES = (
     Figure("idle-sessions", "Processor time of 2,000 idle sessions", "ms/s", False, 1),
     Figure("open-stream", "Processor time to open a stream, 10,000 in all", "ms", False, 2),
     Figure("open-session", "Processor time to open a session, 2,000 in all", "ms", False, 2),
-    Figure(
-        "flat-open", "Cost per byte of one busy stream among 10,000 to one alone", "×", False, 2
-    ),
-    Figure("flat-busy", "Cost per byte of 10,000 busy streams to one", "×", False, 2),
+    Figure("flat-open", "One busy stream among up to 10,000 open", "× alone", False, 2),
+    Figure("flat-busy", "Up to 10,000 busy streams", "× one", False, 2),
     Figure("busy-rate", "500 clients with 4 busy streams each", "exchanges/s", True),
     Figure("busy-cost", "Processor time per exchange of them", "µs", False, 1),
     Figure("busy-p50", "The same, p50", "ms", False, 1),
@@ -54,6 +52,7 @@ CURVES = (
     Curve("memory-streams", "Memory over idle streams", "streams in one session", PROCESS),
     Curve("cost-open", "One busy stream among many idle", "streams open", PER_GIGABYTE, 2),
     Curve("cost-busy", "All streams busy at once", "streams", PER_GIGABYTE, 2),
+    Curve("memory-busy", "Memory while all are busy at once", "streams", PROCESS),
     Curve("memory-clients", "Memory over clients", "sessions at one server", PROCESS),
     Curve(
         "cost-clients",
@@ -71,10 +70,10 @@ HOW = """\
   in the process are in it, what the kernel keeps is not. The limits on streams in a session and of
   a user (1,024 and 4,096 unless told) are raised for it.
 - **Cost per byte** is processor time, user and system, of server and client together for each 10⁹
-  bytes, half of them up and half down, or down alone where all streams are busy, measured from when
-  all are open. *One busy among idle* is what a session with much going on in few places costs, and
-  *all busy at once* is the other extreme: every stream moves as much as it can. The ratio is of the
-  largest number to one alone.
+  bytes, half of them up and half down, or down alone where all streams are busy, measured once all
+  are open and every buffer on the way is full. *One busy among idle* is what a session with much going on in few places costs, and
+  *all busy at once* is the other extreme: every stream moves as much as it can. The ratio is that
+  of the number of streams, up to 10,000, whose cost is farthest from that of one alone.
 - **Clients** are sessions of the library (`ClientTunnel`), all in one process: what they cost there
   is divided by their number. An exchange is 1 KiB to an echo and back, one under way in each
   stream, each compared with what was sent.
@@ -96,7 +95,7 @@ CHAPTER = Chapter(
     (
         ("Memory", (*STREAM_MEMORY, *SESSION_MEMORY)),
         ("Idle, and opening", ("idle-streams", "idle-sessions", "open-stream", "open-session")),
-        ("Cost per byte, largest number to one", ("flat-open", "flat-busy")),
+        ("Cost per byte, by that of one stream alone", ("flat-open", "flat-busy")),
         (
             "A busy server: 500 clients with 4 streams each, 1 KiB exchanges",
             (
