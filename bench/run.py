@@ -21,6 +21,7 @@ SCENARIOS = (
     ("proxy", "bench.proxy", 15.0, 1.0),
     ("tunnel", "bench.tunnels", 6.0, 1.0),
     ("requests", "bench.requests_only", 7.0, 2.0),
+    ("cuts", "bench.cuts", 3.0, 0.5),
 )
 
 

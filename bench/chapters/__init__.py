@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.chapter import Chapter
-from bench.chapters import proxy, requests_only, scale, tunnel, wan
+from bench.chapters import cuts, proxy, requests_only, scale, tunnel, wan
 
 CHAPTERS: tuple[Chapter, ...] = (
     proxy.CHAPTER,
@@ -11,5 +11,6 @@ CHAPTERS: tuple[Chapter, ...] = (
     requests_only.CHAPTER,
     wan.CHAPTER,
     scale.CHAPTER,
+    cuts.CHAPTER,
 )
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}

@@ -51,4 +51,11 @@ REQUESTS_ONLY: tuple[TunnelProgram, ...] = (
     PypiHttpTunnel(),
 )
 
+# Of one stream at a time, httptunnel has none to compare.
+CARRIERS_CUT: tuple[TunnelProgram, ...] = tuple(
+    program
+    for program in dict.fromkeys((*GOOD_NETWORK, *REQUESTS_ONLY))
+    if program.name not in (US_TLS, US_GET, "httptunnel")
+)
+
 TUNNELS = tuple(dict.fromkeys((*GOOD_NETWORK, *REQUESTS_ONLY)))
