@@ -55,6 +55,7 @@ _HELP = {
     Counter.RELOAD_FAILURES: "Configurations refused while running.",
     Counter.SESSIONS_OPEN: "Sessions of tunnels that are held, with or without a carrier.",
     Counter.SESSIONS_BEGUN: "Sessions of tunnels that have begun.",
+    Counter.HELLOS_SHED: "Hellos not looked at, as too many came from one address.",
 }
 
 _HISTOGRAM_HELP = {

@@ -70,6 +70,7 @@ class Counter(enum.IntEnum):
     RELOAD_FAILURES = 16
     SESSIONS_OPEN = 17
     SESSIONS_BEGUN = 18
+    HELLOS_SHED = 19
 
 
 GAUGES = frozenset({Counter.CONNECTIONS_OPEN, Counter.TUNNELS_OPEN, Counter.SESSIONS_OPEN})

@@ -64,6 +64,8 @@ class ServerLimits:
     max_connections: in all; 0: derived from the limit on open files.
     max_connections_per_client: from one client address; 0: no limit.
     max_unauthenticated: connections that have not shown yet to be a client's.
+    max_hellos_per_client: a second, from one client address, ten times as many at once; 0: no
+        limit.
     max_sessions: in all.
     max_sessions_per_user: unless the user's own limit says.
     max_streams_per_session: open at once in one session.
@@ -82,6 +84,7 @@ class ServerLimits:
     max_connections: Annotated[int, COUNT_OR_NONE] = 0
     max_connections_per_client: Annotated[int, COUNT_OR_NONE] = 0
     max_unauthenticated: Annotated[int, COUNT] = 1000
+    max_hellos_per_client: Annotated[int, COUNT_OR_NONE] = 10
     max_sessions: Annotated[int, COUNT] = 4096
     max_sessions_per_user: Annotated[int, COUNT] = 64
     max_streams_per_session: Annotated[int, COUNT] = 1024

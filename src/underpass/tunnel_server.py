@@ -149,7 +149,9 @@ class TunnelServer:
         limits = self._options.limits
         self._sessions = Sessions(self._streams, tasks, _session_bounds(limits), counters)
         clock = asyncio.get_running_loop().time
-        options = ReceptionOptions(self._key, _allowed(limits))
+        options = ReceptionOptions(
+            self._key, _allowed(limits), hellos=limits.max_hellos_per_client, counters=counters
+        )
         self._reception = Reception(options, self._members, self._sessions, clock)
         door = self._reception.receive
         self._table = CarrierTable(door, tasks)
@@ -244,6 +246,7 @@ class TunnelServer:
         self._gate.limits = _gate_limits(options.limits)
         self._sessions.bounds = _session_bounds(options.limits)
         self._reception.allowed = _allowed(options.limits)
+        self._reception.hellos.rate = options.limits.max_hellos_per_client
         self._streams.replace(guard, _serving_options(options.limits))
         self._proxy.replace(
             guard, _front_end_options(options.limits, self._pseudonym), self._authenticator

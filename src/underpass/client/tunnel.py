@@ -95,8 +95,8 @@ class ClientTunnel:
         chains = await chains_for(passage.via, profile.url, direct.open)
         if not (passage.lets_open or profile.pin):
             raise ConfigurationError(
-                "opened_tls: this profile's invite pins no certificate, so a box that opens TLS can't "
-                "be told from the server; ask for an invite to a server with --tls-self"
+                "opened_tls: this profile's invite pins no certificate, so that a box which opens "
+                "TLS passes for the server; ask for an invite to a server with --tls-self"
             )
         trust = Trust(profile.pin or None, passage.authorities, passage.lets_open)
         ways = Ways(profile.url, chains, direct.open, ServerTls(trust, self._tls_seen))

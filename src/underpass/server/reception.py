@@ -20,6 +20,7 @@ from functools import partial
 
 from underpass.carriers.base import Admission
 from underpass.errors import RemoteProtocolError, UserError
+from underpass.observe import Counter, Counters
 from underpass.protocol.attach import parse_attach
 from underpass.protocol.handshake import ReceivedHello, ServerHandshake
 from underpass.protocol.hello import (
@@ -36,6 +37,7 @@ from underpass.protocol.session import Session
 from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamLimits
 from underpass.server.enrolment import CodeFault
+from underpass.server.hello_limit import HelloLimit
 from underpass.server.members import Members
 from underpass.server.serving import Visitor
 from underpass.server.sessions import ServedSession, Sessions
@@ -60,13 +62,16 @@ _VERDICTS = {
 class ReceptionOptions:
     """`static_key` is the server's private key; `mark` begins the ids of this process's sessions.
 
-    `wall` tells seconds since 1970, `clock` the time of sessions, in seconds.
+    `wall` tells seconds since 1970, `clock` the time of sessions, in seconds. `hellos` is how many
+    one address may say in a second; 0: no bound.
     """
 
     static_key: bytes = field(repr=False)
     allowed: Limits = ALLOWED
     mark: bytes = field(default_factory=lambda: os.urandom(MARK_BYTES))
     wall: Callable[[], float] = time.time
+    hellos: float = 0
+    counters: Counters = field(default_factory=Counters)
 
 
 CLIENT: ContextVar[str] = ContextVar("client", default="-")
@@ -99,18 +104,22 @@ class Reception:
         self._sessions = sessions
         self._clock = clock
         self._replays = ReplayGuard()
+        self.hellos = HelloLimit(options.hellos, _tell_of_many)
         self.is_draining = False
 
     async def receive(self, message: bytes) -> Admission | None:
         """Answer a whole opening message; None for a stranger's.
 
-        A hello costs a key agreement, 0.2 ms, before it can be told from noise: whoever calls this
-        bounds how often one address may.
+        A hello costs a key agreement, 0.2 ms, before it can be told from noise: so one address may
+        say only so many.
         """
         client = CLIENT.get()
         try:
             opening = _whole(message)
             if opening.kind is Kind.HELLO:
+                if not self.hellos.take(client, self._clock()):
+                    self._options.counters.add(Counter.HELLOS_SHED)
+                    return None
                 return await self._receive_hello(opening.body, client)
             return self._receive_attach(opening.body, client)
         except RemoteProtocolError:
@@ -206,6 +215,10 @@ class Reception:
         self._sessions.add(served)
         logger.info("a session of %s begins, from %s", user.name, client)
         return Admission(answer, partial(served.tunnel.carry, 0))
+
+
+def _tell_of_many(source: str) -> None:
+    logger.warning("too many hellos come from %s: for now some are not looked at", source)
 
 
 def _whole(message: bytes) -> Opening:

@@ -12,6 +12,7 @@ from tests.unit.frontends.http.dialogue import RawClient, origin
 from tests.unit.server.town import DAY, SERVER_KEY, WALL, carried, town
 from underpass.address import Address
 from underpass.errors import DialError, UserError
+from underpass.observe import Counter
 from underpass.protocol.attach import make_attach, make_unknown
 from underpass.protocol.handshake import ClientHandshake, Welcome
 from underpass.protocol.hello import ClientHello, Limits, Refusal, Status
@@ -111,6 +112,33 @@ async def test_a_hello_for_another_server_gets_no_answer(tmp_path: Path) -> None
         shake = ClientHandshake(os.urandom(32), other, hello, os.urandom(32))
         assert await it.reception.receive(shake.message) is None
         assert it.store.key_owners() == {}
+
+
+async def test_who_says_hello_too_often_is_a_stranger_for_a_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with town(tmp_path) as it:
+        it.reception.hellos.rate = 1
+        CLIENT.set("203.0.113.7")
+        noise = Opening(Kind.HELLO, os.urandom(150)).encode()
+        for _ in range(10):
+            assert await it.reception.receive(noise) is None
+        member = it.member()
+        assert await it.reception.receive(member.hello().message) is None
+        assert it.counters.value(Counter.HELLOS_SHED) == 1
+        assert "too many hellos come from 203.0.113.7" in caplog.text
+        CLIENT.set("203.0.113.8")
+        assert await member.status() is None
+
+
+async def test_an_attach_is_no_hello(tmp_path: Path) -> None:
+    async with town(tmp_path) as it:
+        tunnel, admission = await it.member().enter()
+        it.reception.hellos.rate = 1e-9
+        CLIENT.set("203.0.113.7")
+        async with carried(tunnel, 0, admission):
+            _, message = tunnel.session.attach(os.urandom(16), asyncio.get_running_loop().time())
+            assert await it.reception.receive(message) is not None
 
 
 async def test_bytes_behind_an_opening_message_are_a_strangers(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Town:
             self.guard, self.members, observer, ServingOptions(RelayTimeouts())
         )
         self.sessions = Sessions(self.server, tasks, SessionBounds(), self.counters)
-        options = ReceptionOptions(SERVER_KEY, wall=self.wall)
+        options = ReceptionOptions(SERVER_KEY, wall=self.wall, counters=self.counters)
         self.reception = Reception(
             options, self.members, self.sessions, asyncio.get_running_loop().time
         )
