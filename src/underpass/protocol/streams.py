@@ -199,6 +199,33 @@ class Streams:
             self._table.forget(stream)
         return b""
 
+    def read_waiting(self, stream_id: int, limit: int, now: float) -> tuple[list[Payload], bool]:
+        """Return what waits, in pieces, and whether the end has come after it.
+
+        What `read` would return one by one, up to the piece that reaches `limit` bytes. Where they
+        are fewer, all is read, and `StreamReadable` tells of what comes next.
+        """
+        stream = self._by_id.get(stream_id) or self._table.known(stream_id)
+        if stream.state in NOT_ACCEPTED:
+            raise LocalProtocolError("read from a stream that was not accepted")
+        received, pieces, size = stream.received, [], 0
+        while received.size and size < limit:
+            piece = received.read(limit)
+            pieces.append(piece)
+            size += len(piece)
+        grants = size and stream.fin_at is None
+        if grants and stream.window.consume(size, now, self.delay, self._table.pool):
+            self.outgoing.want_window(stream)
+        if received.size:
+            return pieces, False
+        if not stream.is_finished:
+            stream.told_readable = size >= limit
+            return pieces, False
+        stream.end_read = True
+        if stream.is_done:
+            self._table.forget(stream)
+        return pieces, True
+
     # --- frames that came
 
     def receive(self, frame: Frame) -> None:

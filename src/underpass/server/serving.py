@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from underpass.access import Principal
 from underpass.errors import DialError, Failure, Forbidden, StreamReset, UserError
+from underpass.net.clock import TimeLimit
 from underpass.net.relay import RelayTimeouts, relay
 from underpass.net.stream import Dial, Stream
 from underpass.observe import AccessRecord, Counter, Observer
@@ -162,22 +163,11 @@ class StreamServer:
 
 async def _dial(dial: Dial, offer: Offer) -> Stream:
     """Dial what was asked for, until it is withdrawn. Raises `DialError`, `StreamReset`."""
-
-    async def attempt() -> Stream | DialError:
-        try:
-            return await dial(offer.address)
-        except DialError as error:
-            return error
-
-    async with asyncio.TaskGroup() as tasks:
-        withdrawn = tasks.create_task(offer.withdrawn())
-        dialling = tasks.create_task(attempt())
-        await asyncio.wait((withdrawn, dialling), return_when=asyncio.FIRST_COMPLETED)
-        withdrawn.cancel()
-        dialling.cancel()
-    if dialling.cancelled():
+    if offer.is_withdrawn:
         raise StreamReset("withdrawn by the other end")
-    found = dialling.result()
-    if isinstance(found, DialError):
-        raise found
-    return found
+    try:
+        with TimeLimit(None) as withdrawal:
+            offer.on_withdrawn(withdrawal.expire)
+            return await dial(offer.address)
+    except TimeoutError:
+        raise StreamReset("withdrawn by the other end") from None

@@ -177,6 +177,15 @@ class SessionDriver:
             self._wake_feeds()
         return data
 
+    def read_waiting(self, stream_id: int, limit: int) -> tuple[list[Payload], bool]:
+        """What has come, in pieces, and whether the end has come after it."""
+        streams = self.session.streams
+        found = streams.read_waiting(stream_id, limit, self._loop.time())
+        if streams.outgoing.windows:
+            # More credit for the other end.
+            self._wake_feeds()
+        return found
+
     def is_quiet(self, stream_id: int) -> bool:
         """Whether nothing waits to be read and the other end has not ended."""
         return self.session.streams.is_quiet(stream_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,19 +32,21 @@ class Offer:
 
     def accept(self, bound: Address | None = None) -> TunnelStream:
         """Say that the stream stands, and return it. Raises `StreamReset` if it is withdrawn."""
-        if self._stream.is_lost:
+        if self.is_withdrawn:
             raise StreamReset("withdrawn by the other end")
         self._answers.accept(self._stream.id, str(bound) if bound is not None else "")
         return self._stream
 
     def refuse(self, error: DialError) -> None:
         """Say why the stream does not stand. No effect once it is withdrawn."""
-        if not self._stream.is_lost:
+        if not self.is_withdrawn:
             self._answers.refuse(self._stream.id, error)
 
-    async def withdrawn(self) -> None:
-        """Return when the other end does not want the stream any more; wait for it until then."""
-        while not self._stream.is_lost:
-            gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._stream.tell_lost(gone)
-            await gone
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the other end does not want the stream any more."""
+        return self._stream.is_lost
+
+    def on_withdrawn(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called once, when the other end does not want the stream any more."""
+        self._stream.tell_lost(tell)

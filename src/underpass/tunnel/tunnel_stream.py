@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from underpass.address import Address
@@ -31,6 +32,12 @@ class StreamCalls(Protocol):
     def read(self, stream_id: int, limit: int) -> Payload | None:
         """Bytes that have come, ``b""`` at the end, None for nothing yet."""
 
+    def read_waiting(self, stream_id: int, limit: int) -> tuple[list[Payload], bool]:
+        """What has come, in pieces, and whether the end has come after it.
+
+        Up to the piece that reaches `limit` bytes; where they are fewer, `readable` tells of more.
+        """
+
     def is_quiet(self, stream_id: int) -> bool:
         """Whether nothing waits to be read and the other end has not ended."""
 
@@ -56,11 +63,11 @@ class TunnelStream(Stream, Tap):
         "_ended",
         "_eof_sent",
         "_error",
-        "_gone",
         "_is_held",
         "_peer",
         "_reader",
         "_sink",
+        "_tell_lost",
         "_unread",
         "_writer",
         "id",
@@ -79,7 +86,7 @@ class TunnelStream(Stream, Tap):
         self._closed = False
         self._eof_sent = False
         self._ended = False
-        self._gone: asyncio.Future[None] | None = None
+        self._tell_lost: Callable[[], object] | None = None
         self._sink: Sink | None = None
         self._is_held = False
 
@@ -211,26 +218,26 @@ class TunnelStream(Stream, Tap):
 
     def _pour(self) -> None:
         """Read all that has come into the sink, as long as it does not hold."""
-        read, stream_id = self._driver.read, self.id
-        while (sink := self._sink) is not None and not (self._is_held or self._closed):
+        while (sink := self._sink) is not None and not (self._is_held or self._ended):
             if self._error is not None:
                 self._sink = None
                 sink.lost(self._error)
                 return
-            data = read(stream_id, RECEIVE_SIZE) if not self._ended else None
-            if data is None:
-                return
-            if data:
-                sink.came(data)
-            else:
-                self._ended = True
+            pieces, self._ended = self._driver.read_waiting(self.id, RECEIVE_SIZE)
+            size = 0
+            for piece in pieces:
+                size += len(piece)
+                sink.came(piece)
+            if self._ended and self._sink is sink:
                 sink.ended()
+            elif size < RECEIVE_SIZE:
+                return
 
     # What the driver tells.
 
-    def tell_lost(self, gone: asyncio.Future[None]) -> None:
-        """Resolve `gone` when the stream is lost; one at a time."""
-        self._gone = gone
+    def tell_lost(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called when the stream is lost; one at a time."""
+        self._tell_lost = tell
 
     def readable(self) -> None:
         """There is something to read."""
@@ -262,8 +269,9 @@ class TunnelStream(Stream, Tap):
         if sink is not None:
             sink.lost(self._error)
         self._wake()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        tell, self._tell_lost = self._tell_lost, None
+        if tell is not None:
+            tell()
 
     def _wake(self) -> None:
         self.readable()

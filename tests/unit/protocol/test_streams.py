@@ -72,6 +72,54 @@ def test_data_follows_open_at_once_and_is_there_when_it_is_accepted() -> None:
     assert pair.server.streams.read(stream, 9, pair.now) == b""
 
 
+def test_what_waits_is_read_at_once_and_its_end_with_it() -> None:
+    pair = Pair()
+    stream = pair.open()
+    streams = pair.server.streams
+    assert streams.read_waiting(stream, 9, pair.now) == ([], False)
+    for data in (b"one", b"two"):
+        pair.client.streams.send(stream, data)
+        pair.pump()
+    assert pair.server.events() == [StreamReadable(stream)]
+    assert streams.read_waiting(stream, 9, pair.now) == ([b"onetwo"], False)
+    pair.client.streams.send(stream, b"three")
+    pair.client.streams.finish(stream)
+    pair.pump()
+    # All had been read, so it is told anew.
+    assert pair.server.events() == [StreamReadable(stream)]
+    assert streams.read_waiting(stream, 9, pair.now) == ([b"three"], True)
+    assert streams.read_waiting(stream, 9, pair.now) == ([], True)
+    streams.finish(stream)
+    pair.pump()
+    assert stream not in streams
+    with pytest.raises(LocalProtocolError):
+        streams.read_waiting(stream, 9, pair.now)
+
+
+def test_reading_what_waits_stops_at_its_limit_and_is_not_told_again_before_it_is_read() -> None:
+    pair = Pair()
+    stream = pair.open()
+    streams = pair.server.streams
+    pair.client.streams.send(stream, bytes(30_000))
+    pair.pump()
+    assert len(pair.server.events()) == 1
+    (piece,), has_ended = streams.read_waiting(stream, 10_000, pair.now)
+    assert (len(piece), has_ended) == (10_000, False)
+    pair.client.streams.send(stream, b"more")
+    pair.pump()
+    assert pair.server.events() == []
+    pieces, has_ended = streams.read_waiting(stream, 30_000, pair.now)
+    assert (sum(map(len, pieces)), has_ended) == (20_004, False)
+
+
+def test_a_stream_that_was_not_accepted_can_not_be_read() -> None:
+    pair = Pair()
+    stream = pair.client.streams.open("example.com", 443)
+    pair.pump()
+    with pytest.raises(LocalProtocolError, match="not accepted"):
+        pair.server.streams.read_waiting(stream, 9, pair.now)
+
+
 @pytest.mark.parametrize(
     "frames",
     [

@@ -57,29 +57,20 @@ async def test_one_that_is_withdrawn_takes_no_answer() -> None:
         offer.accept(BOUND)
     offer.refuse(DialError(Failure.FORBIDDEN))
     assert answers.told == []
-    await offer.withdrawn()
+    assert offer.is_withdrawn
 
 
-async def test_who_waits_for_it_to_be_withdrawn_is_told() -> None:
+async def test_who_asks_is_told_once_when_it_is_withdrawn() -> None:
     ends = Joined()
+    told: list[str] = []
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         opening, offer = await ends.ask(tasks)
-        waiting = tasks.create_task(offer.withdrawn())
+        offer.on_withdrawn(lambda: told.append("withdrawn"))
         await steps()
-        assert not waiting.done()
+        assert told == []
+        assert not offer.is_withdrawn
         opening.cancel()
         await steps()
         ends.pump()
-        await waiting
-
-
-async def test_who_has_stopped_waiting_is_not_told() -> None:
-    offer, stream = make_offer(Answers())
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        waiting = tasks.create_task(offer.withdrawn())
-        await steps()
-        waiting.cancel()
-        await steps()
-        stream.was_reset(ResetCode.RESET)
-    assert waiting.cancelled()
-    await offer.withdrawn()
+    assert told == ["withdrawn"]
+    assert offer.is_withdrawn
