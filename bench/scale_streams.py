@@ -201,7 +201,10 @@ def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
         for count in effort.streams:
             cost = both.cost("down", count, 2 * effort.seconds)
             costs.append(cost[BOTH])
-            memory = {end: (count, size / MEBI) for end, size in both.memory().items()}
-            spent = {end: (count, seconds) for end, seconds in cost.items()}
-            yield {}, {"cost-busy": spent, "memory-busy": memory}
+            points: Points = {"cost-busy": {}, "memory-busy": {}}
+            for end, size in both.memory().items():
+                points["memory-busy"][end] = (count, size / MEBI)
+            for end, seconds in cost.items():
+                points["cost-busy"][end] = (count, seconds)
+            yield {}, points
     yield {BOTH: {"flat-busy": farthest(costs)}}, {}

@@ -71,9 +71,10 @@ HOW = """\
   a user (1,024 and 4,096 unless told) are raised for it.
 - **Cost per byte** is processor time, user and system, of server and client together for each 10⁹
   bytes, half of them up and half down, or down alone where all streams are busy, measured once all
-  are open and every buffer on the way is full. *One busy among idle* is what a session with much going on in few places costs, and
-  *all busy at once* is the other extreme: every stream moves as much as it can. The ratio is that
-  of the number of streams, up to 10,000, whose cost is farthest from that of one alone.
+  are open and every buffer on the way is full. *One busy among idle* is what a session with much
+  going on in few places costs, and *all busy at once* is the other extreme: every stream moves as
+  much as it can. The ratio is that of the number of streams, up to 10,000, whose cost is farthest
+  from that of one alone.
 - **Clients** are sessions of the library (`ClientTunnel`), all in one process: what they cost there
   is divided by their number. An exchange is 1 KiB to an echo and back, one under way in each
   stream, each compared with what was sent.
