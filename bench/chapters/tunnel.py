@@ -71,8 +71,8 @@ HOW = """\
 - Both ends, the generator and the origin share the machine's cores. Programs with threads (those in
   Go and Rust) may use more than one of them for one end; underpass uses one, OpenSSH one a session.
 - `ssh -D` is no HTTP and does not pass where a tunnel of this kind is needed. It is measured since
-  everybody knows it. rathole is a reverse tunnel for one service: it dials for every stream nothing
-  that was asked for, and keeps carriers ready.
+  everybody knows it. Nor is rathole, a reverse tunnel to one service that keeps TCP connections
+  ready for the next stream. (It can speak WebSocket, in which bulk stood still when it was tried.)
 - penguin (crate `rusty-penguin`) is chisel's way of working in Rust, by its own account twice as
   fast.
 """
