@@ -31,6 +31,9 @@ WARMUP = 0.2
 FULL_AFTER = 1.0
 FULL_AFTER_EACH = 0.0006
 
+# 10,000 streams with the kernel's own buffers would want 2 GB, which is more than it has for TCP.
+BUSY_BUFFER = 32 * 1024
+
 # Beyond what is measured; unless told, a session has 1,024 streams and a user 64 sessions.
 CONFIGURATION = """\
 [server.limits]
@@ -112,12 +115,15 @@ class Ends:
 
 
 @contextmanager
-def ends() -> Iterator[Ends]:
-    """A server and its client, with one stream come and gone. Raises `BenchError`."""
+def ends(buffer: int = 0) -> Iterator[Ends]:
+    """A server and its client, with one stream come and gone; `buffer` is the origin's.
+
+    Raises `BenchError`.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder))
         ours = program(place.directory)
-        origin = Origin()
+        origin = Origin(buffer)
         try:
             server = ours.start_server(place, "")
             try:
@@ -197,7 +203,7 @@ def _cost(both: Ends, seconds: float) -> dict[str, float]:
 def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
     """What bytes cost where all streams move as many as they can. Raises `BenchError`."""
     costs: list[float] = []
-    with ends() as both:
+    with ends(BUSY_BUFFER) as both:
         for count in effort.streams:
             cost = both.cost("down", count, 2 * effort.seconds)
             costs.append(cost[BOTH])
