@@ -24,6 +24,7 @@ from bench.scale_streams import (
     Effort,
     Found,
     Points,
+    busy_exchanges,
     busy_streams,
     idle_streams,
     one_busy_stream,
@@ -36,6 +37,7 @@ MEASUREMENTS: dict[str, Callable[[Effort], Iterator[tuple[Found, Points]]]] = {
     "idle-streams": idle_streams,
     "one-busy-stream": one_busy_stream,
     "busy-streams": busy_streams,
+    "busy-exchanges": busy_exchanges,
     "many-clients": many_clients,
     "busy-server": busy_server,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.chapters.scale import BOTH, CLIENT, SERVER
 from bench.figures import US
@@ -31,9 +32,6 @@ WARMUP = 0.2
 FULL_AFTER = 1.0
 FULL_AFTER_EACH = 0.0006
 
-# 10,000 streams with the kernel's own buffers would want 2 GB, which is more than it has for TCP.
-BUSY_BUFFER = 32 * 1024
-
 # Beyond what is measured; unless told, a session has 1,024 streams and a user 64 sessions.
 CONFIGURATION = """\
 [server.limits]
@@ -46,16 +44,21 @@ max_sessions_per_user = 8192
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many of what, and how long a transfer is."""
+    """How many of what, and how long a transfer is.
+
+    Fewer streams are busy than open: 10,000 transfers at once fill all that the kernel has for TCP,
+    and then everything stalls, whatever the programs do.
+    """
 
     streams: tuple[int, ...]
+    busy_streams: tuple[int, ...]
     clients: tuple[int, ...]
     busy_clients: int
     seconds: float
 
 
-FULL = Effort((1, 10, 100, 1000, 10000), (1, 10, 100, 500, 2000), 500, 1.0)
-QUICK = Effort((1, 100, 1000), (1, 20, 100), 50, 0.4)
+FULL = Effort((1, 10, 100, 1000, 10000), (1, 10, 100, 1000), (1, 10, 100, 500, 2000), 500, 1.0)
+QUICK = Effort((1, 100, 1000), (1, 100), (1, 20, 100), 50, 0.4)
 
 # By program, then by figure key.
 Found = dict[str, dict[str, float]]
@@ -100,6 +103,20 @@ class Ends:
         warmup = FULL_AFTER + FULL_AFTER_EACH * streams if streams > 1 else WARMUP
         origin = "source" if way == "down" else "sink"
         load = Load(f"bulk-{way}", origin, streams, seconds, warmup, entry="socks5")
+        spent, done, begun = self._measured(load)
+        return {end: seconds / ((done["bytes"] - begun) / GIGA) for end, seconds in spent.items()}
+
+    def exchange_cost(self, streams: int, seconds: float) -> dict[str, float]:
+        """Processor µs of each end for a small message and its echo, one under way in each stream.
+
+        Raises `BenchError`.
+        """
+        load = Load("pingpong", "echo", streams, seconds, WARMUP, entry="socks5")
+        spent, done, _ = self._measured(load)
+        return {end: seconds * 1e6 / done["exchanges"] for end, seconds in spent.items()}
+
+    def _measured(self, load: Load) -> tuple[dict[str, float], dict[str, Any], int]:
+        """Processor seconds of each end while it is measured, the result, and bytes before that."""
         command = [*self.origin.command(load, self.entry), "--announce", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -108,22 +125,18 @@ class Ends:
             done = json.loads(process.stdout.readline() or "{}")
             after = self.spent()
             process.wait(RUN_TIMEOUT)
-        if "bytes" not in done:
+        if "failures" not in done:
             raise BenchError(begun.get("error") or done.get("error") or "the generator died")
-        size = (done["bytes"] - begun["measuring"]) / GIGA
-        return {end: (after[end] - before[end]) / size for end in after}
+        return {end: after[end] - before[end] for end in after}, done, begun["measuring"]
 
 
 @contextmanager
-def ends(buffer: int = 0) -> Iterator[Ends]:
-    """A server and its client, with one stream come and gone; `buffer` is the origin's.
-
-    Raises `BenchError`.
-    """
+def ends() -> Iterator[Ends]:
+    """A server and its client, with one stream come and gone. Raises `BenchError`."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder))
         ours = program(place.directory)
-        origin = Origin(buffer)
+        origin = Origin()
         try:
             server = ours.start_server(place, "")
             try:
@@ -203,8 +216,8 @@ def _cost(both: Ends, seconds: float) -> dict[str, float]:
 def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
     """What bytes cost where all streams move as many as they can. Raises `BenchError`."""
     costs: list[float] = []
-    with ends(BUSY_BUFFER) as both:
-        for count in effort.streams:
+    with ends() as both:
+        for count in effort.busy_streams:
             cost = both.cost("down", count, 2 * effort.seconds)
             costs.append(cost[BOTH])
             points: Points = {"cost-busy": {}, "memory-busy": {}}
@@ -214,3 +227,11 @@ def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
                 points["cost-busy"][end] = (count, seconds)
             yield {}, points
     yield {BOTH: {"flat-busy": farthest(costs)}}, {}
+
+
+def busy_exchanges(effort: Effort) -> Iterator[tuple[Found, Points]]:
+    """What a small exchange costs where all streams make them. Raises `BenchError`."""
+    with ends() as both:
+        for count in effort.streams:
+            cost = both.exchange_cost(count, effort.seconds)
+            yield {}, {"cost-exchange": {end: (count, spent) for end, spent in cost.items()}}
