@@ -32,13 +32,15 @@ WARMUP = 0.2
 FULL_AFTER = 1.0
 FULL_AFTER_EACH = 0.0006
 
-# Beyond what is measured; unless told, a session has 1,024 streams and a user 64 sessions.
+# Beyond what is measured; unless told, a session has 1,024 streams, a user 64 sessions, and one
+# address says hello ten times a second.
 CONFIGURATION = """\
 [server.limits]
 max_streams_per_session = 20000
 max_streams_per_user = 20000
 max_sessions = 8192
 max_sessions_per_user = 8192
+max_hellos_per_client = 0
 """
 
 
