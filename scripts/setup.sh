@@ -14,8 +14,8 @@ base=(
 programs=(
     "curl curl" "git git" "squid squid" "tinyproxy tinyproxy" "ssh openssh-client"
     "sshd openssh-server" "corkscrew corkscrew" "proxytunnel proxytunnel" "nc netcat-openbsd"
-    "openssl openssl" "chromium chromium" "ps procps" "cc gcc" "nginx nginx-light" "haproxy haproxy"
-    "apache2 apache2-bin"
+    "openssl openssl" "chromium chromium" "ps procps" "cc gcc" "python3-config python3-dev"
+    "nginx nginx-light" "haproxy haproxy" "apache2 apache2-bin"
 )
 PATH="$PATH:/usr/sbin:/sbin"
 
