@@ -24,7 +24,7 @@ from bench.cutter import Cutter, cutter_before
 from bench.generator import Origin
 from bench.options import parsed
 from bench.pairs import destination
-from bench.processes import BenchError, raise_file_limit
+from bench.processes import BenchError, end_in_order, raise_file_limit
 from bench.programs.launch import split
 from bench.programs.tunnel_program import Place, TunnelProgram
 from bench.programs.tunnels import CARRIERS_CUT
@@ -125,6 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the scenario; 1 when anything failed."""
     options = parsed("bench.cuts", __doc__, ["cuts"], arguments)
     raise_file_limit()
+    end_in_order()
     here = chosen(CARRIERS_CUT, options)
     programs = [program for program, _ in here.values()]
     known = {name: {"version": v, "remark": p.remark} for name, (p, v) in here.items()}

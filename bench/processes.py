@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -154,6 +155,11 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+def end_in_order() -> None:
+    """Make SIGTERM end this process as Ctrl-C does, so that what it started is ended too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def raise_file_limit() -> int:

@@ -85,8 +85,10 @@ class Steady:
 
     def __init__(self, address: str, entry: Entry, origin: str) -> None:
         self.account = Account()
+        # Bytes that came back over the present stream.
+        self.checked = 0
         self._where = (address, entry, origin)
-        self._sent = self._checked = 0
+        self._sent = 0
         self._is_over = False
         # Of the oldest cut after which nothing has come back: when, and what had been sent by then.
         self._cut_at: float | None = None
@@ -121,7 +123,7 @@ class Steady:
 
     async def _use(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Use one stream to its end; whether that was ours."""
-        self._sent = self._checked = self._cut_sent = 0
+        self._sent = self.checked = self._cut_sent = 0
         is_whole = True
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -129,13 +131,13 @@ class Steady:
                 await self._check(reader, sending)
         except* (BrokenError, OSError):
             self.account.broken += 1
-            self.account.lost += self._sent - self._checked
+            self.account.lost += self._sent - self.checked
             is_whole = False
         return is_whole
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
         while not self._is_over:
-            if self._sent - self._checked < AHEAD:
+            if self._sent - self.checked < AHEAD:
                 self._send_piece(writer)
             await asyncio.sleep(REST_SECONDS)
         # Its echo wakes whoever checks, who then sees that all is back.
@@ -147,14 +149,14 @@ class Steady:
         writer.write(PATTERN[at : at + PIECE])
 
     async def _check(self, reader: asyncio.StreamReader, sending: asyncio.Task[None]) -> None:
-        while not sending.done() or self._checked < self._sent:
+        while not sending.done() or self.checked < self._sent:
             data = await self._receive(reader)
-            at = self._checked % PERIOD
+            at = self.checked % PERIOD
             if data != PATTERN[at : at + len(data)]:
                 self.account.wrong += 1
                 raise BrokenError("wrong bytes came back")
-            self._checked += len(data)
-            if self._cut_at is not None and self._checked > self._cut_sent:
+            self.checked += len(data)
+            if self._cut_at is not None and self.checked > self._cut_sent:
                 self.account.pauses.append(_now() - self._cut_at)
                 self._cut_at = None
 

@@ -10,7 +10,13 @@ from bench.chapter import Chapter
 from bench.generator import DIRECT, Origin
 from bench.options import Options
 from bench.pairs import Pairs
-from bench.processes import BenchError, NeverUpError, StalledError, raise_file_limit
+from bench.processes import (
+    BenchError,
+    NeverUpError,
+    StalledError,
+    end_in_order,
+    raise_file_limit,
+)
 from bench.programs.tunnel_program import TunnelProgram
 from bench.report import Report
 from bench.tunnel_measurements import FULL, QUICK, Bench, Effort, Measurement
@@ -100,6 +106,7 @@ def run_scenario(
 ) -> int:
     """Run one scenario; the command's exit code."""
     raise_file_limit()
+    end_in_order()
     here = chosen(programs, options)
     effort = QUICK if options.quick else FULL
     known = {name: {"version": v, "remark": p.remark} for name, (p, v) in here.items()}
