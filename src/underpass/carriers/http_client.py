@@ -18,10 +18,17 @@ from underpass.net.clock import TimeLimit
 from underpass.net.message_stream import MessageStream
 from underpass.net.route import Route
 from underpass.net.stream import Stream
+from underpass.protocol.frames import Payload
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.framing import BodyKind
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead, serialise_request
-from underpass.protocol.http.message import Data, EndOfMessage, ResponseReader
+from underpass.protocol.http.message import (
+    NEED_DATA,
+    PAUSED,
+    Data,
+    EndOfMessage,
+    ResponseReader,
+)
 from underpass.protocol.http.rules import wants_keep_alive
 
 # One piece of a carrier at most, and a little: no answer of ours is longer.
@@ -286,15 +293,76 @@ class StreamedAnswer:
         self.head = head
         self._messages = messages
 
-    async def receive(self) -> bytes:
-        """The next piece of the body, ``b""`` at its end. Raises as `Stream.receive`, and
-        `RemoteProtocolError`."""
-        event = await self._messages.next_event()
-        if isinstance(event, Data):
-            return event.data
-        if isinstance(event, EndOfMessage):
-            return b""
-        raise RemoteProtocolError("the response was cut")
+    async def pour(self, take: Callable[[bytes], None], seconds: float) -> None:
+        """Give the body to `take` as it comes; return at its end.
+
+        Raises `StreamError`, `RemoteProtocolError`, and `TimeoutError` once nothing comes for
+        `seconds`, or a little longer.
+        """
+        body = _PouredBody(self._messages.reader, take)
+        tap = self._messages.stream.pour(body)
+        try:
+            body.read()
+            tap.go_on()
+            while not body.done.done():
+                body.has_come = False
+                await asyncio.wait((body.done,), timeout=seconds)
+                if not (body.has_come or body.done.done()):
+                    raise TimeoutError
+            body.done.result()
+        finally:
+            tap.stop()
+
+
+class _PouredBody:
+    """The rest of a response as a `Sink`: what comes is read within the stream's own call."""
+
+    def __init__(self, reader: ResponseReader, take: Callable[[bytes], None]) -> None:
+        self._reader = reader
+        self._take = take
+        self.has_come = False
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def read(self) -> None:
+        """Give on what the reader has, joined, as small chunks would cost much each."""
+        parts: list[bytes] = []
+        try:
+            while isinstance(event := self._reader.next_event(), Data):
+                parts.append(event.data)
+            if isinstance(event, EndOfMessage):
+                self._end(None)
+            elif event is not NEED_DATA and event is not PAUSED:
+                raise RemoteProtocolError("the response was cut")
+        except RemoteProtocolError as error:
+            self._end(error)
+        if parts:
+            self._take(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _end(self, error: StreamError | RemoteProtocolError | None) -> None:
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+    def came(self, data: Payload) -> None:
+        self.has_come = True
+        self._reader.receive_data(bytes(data))
+        self.read()
+
+    def ended(self) -> None:
+        self._reader.receive_eof()
+        self.read()
+
+    def lost(self, error: StreamError | None) -> None:
+        if error is None:
+            self.ended()
+        else:
+            self._end(error)
+
+    def ready(self) -> None:
+        """Nothing more is sent."""
 
 
 def status_error(what: str, status: int, fields: Fields) -> CarrierError:

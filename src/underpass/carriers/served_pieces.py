@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 from underpass.carriers.base import CarrierError, Feed
@@ -34,10 +34,6 @@ MAX_AHEAD = MAX_EARLY // 2
 # What the kept answers hold together: the memory of one carrier. The oldest go first; a client that
 # asks for one of those has lost the carrier, and no byte, as its session sends them again.
 KEPT_BYTES = 16 * 1024 * 1024
-
-# What one chunk of a streamed answer takes from the session at once: more would wait on the way,
-# where nothing urgent can go before it.
-CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +174,18 @@ class ServedPieces:
         """Whether all that comes down can still be asked for: it is given once."""
         return not self._is_streamed and not self._ended.done()
 
-    async def streamed(self) -> AsyncGenerator[bytes, None]:
-        """Give all that comes down, until one end ends it; the carrier ends with it."""
+    async def streamed(self, portion: Callable[[], int]) -> AsyncGenerator[bytes, None]:
+        """Give all that comes down, until one end ends it; the carrier ends with it.
+
+        `portion` says what to take from the session at once: more would wait on the way, where
+        nothing urgent can go before it.
+        """
         self._is_streamed = True
         with self._request():
             try:
                 feed = await self._living_feed()
                 while not self._ended.done():
-                    if records := feed.take(CHUNK_BYTES):
+                    if records := feed.take(portion()):
                         yield b"".join(records)
                     else:
                         with self._time_limit(None):

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from underpass.carriers.base import CarrierError, Feed
 from underpass.carriers.calls import SerialPath, side_by_side
-from underpass.carriers.http_client import Request, StreamedAnswer, status_error
+from underpass.carriers.http_client import Request, status_error
 from underpass.carriers.posting import PostingCarrier
 from underpass.errors import RemoteProtocolError, StreamError
-from underpass.net.clock import TimeLimit
 from underpass.protocol.http.fields import Fields
 
 # The head of the long response comes at once, or the network holds it back.
@@ -72,17 +71,16 @@ class StreamCarrier(PostingCarrier):
             if head.status != 200:
                 raise status_error("the response down was refused", head.status, head.fields)
             came_at = now()
+
+            def take(data: bytes) -> None:
+                nonlocal came_at
+                came_at = now()
+                feed.receive(data)
+
             try:
-                while data := await self._receive(answer):
-                    came_at = now()
-                    feed.receive(data)
+                await answer.pour(take, QUIET_SECONDS)
+            except TimeoutError:
+                raise CarrierError("nothing comes down any more") from None
             except (StreamError, RemoteProtocolError) as error:
                 self._pacing.was_cut(now() - came_at)
                 raise CarrierError(f"the response down was cut: {error}") from error
-
-    async def _receive(self, answer: StreamedAnswer) -> bytes:
-        try:
-            with TimeLimit(QUIET_SECONDS):
-                return await answer.receive()
-        except TimeoutError:
-            raise CarrierError("nothing comes down any more") from None

@@ -199,7 +199,9 @@ class TransportStream(asyncio.Protocol, Stream):
             await self._reader
         data = self._chunks.popleft()
         if len(data) > limit:
-            self._chunks.appendleft(data[limit:])
+            # All at once: cut one by one, what is left would be copied for each.
+            rest = [data[at : at + limit] for at in range(limit, len(data), limit)]
+            self._chunks.extendleft(reversed(rest))
             data = data[:limit]
         self._unread_size -= len(data)
         return data

@@ -113,6 +113,8 @@ class Endpoint:
                 return False
         elif place is not None and place.act is Act.OPEN:
             page = await self._open(place, body, ticket)
+        elif place is not None and pieces is not None and place.act is Act.STREAM:
+            page = _streamed_page(pieces, visit.stream)
         elif place is not None and pieces is not None:
             page = await self._carried(pieces, place, head, body)
         return await visit.send(head, page or await self._strange(head, body, arrived))
@@ -153,8 +155,6 @@ class Endpoint:
                     # its place on the way.
                     wish = replace(wish, hold=0.0) if place.data else wish
                     return _down_page(*await pieces.down(place.number, wish))
-                case Act.STREAM:
-                    return Page(200, _STREAMED, pieces.streamed()) if pieces.may_stream else None
                 case _:
                     pieces.end("ended by the client")
                     return Page(204, _EMPTY)
@@ -177,6 +177,13 @@ class Endpoint:
         if admission.carry is not None:
             await admission.carry(lambda feed: run_messages(messages, feed))
         return True
+
+
+def _streamed_page(pieces: ServedPieces, stream: Stream) -> Page | None:
+    """All that comes down, as it comes; None where it has been asked for before."""
+    if not pieces.may_stream:
+        return None
+    return Page(200, _STREAMED, pieces.streamed(lambda: stream.portion))
 
 
 def _down_page(parts: list[bytes], waited: float) -> Page:

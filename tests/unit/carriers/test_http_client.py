@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from tests.unit.carriers.script import NOTHING, answering, client_of, ok, refused
+from tests.unit.carriers.script import NOTHING, answering, client_of, ok, refused, until
 from tests.unit.frontends.http.dialogue import RawClient, answers, origin
 from underpass.carriers import http_client
 from underpass.carriers.base import CarrierError
 from underpass.carriers.http_client import Request
+from underpass.errors import RemoteProtocolError
 
 
 async def test_streams_are_kept_between_requests() -> None:
@@ -97,13 +98,50 @@ async def test_a_streamed_answer_comes_piece_by_piece() -> None:
     async def script(visitor: RawClient) -> None:
         await visitor.head()
         await visitor.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-        await visitor.exactly(1)
-        await visitor.say(b"3\r\ntwo\r\n0\r\n\r\n")
+        await until(lambda: came == [b"one"])
+        await visitor.say(b"3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n")
 
+    came: list[bytes] = []
     request = Request("GET", "T/down")
     async with origin(script) as one, client_of(one.port).streaming(request) as answer:
         assert answer.head.status == 200
-        assert await answer.receive() == b"one"
+        await answer.pour(came.append, 5.0)
+    assert came == [b"one", b"twothree"]
+
+
+async def test_a_streamed_answer_over_which_nothing_comes_any_more_is_given_up() -> None:
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        await visitor.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await visitor.rest()
+
+    came: list[bytes] = []
+    async with (
+        origin(script) as one,
+        client_of(one.port).streaming(Request("GET", "T/down")) as answer,
+    ):
+        with pytest.raises(TimeoutError):
+            await answer.pour(came.append, 0.01)
+    assert came == [b"one"]
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [(b"3\r\non", RemoteProtocolError), (b"x\r\n", RemoteProtocolError)],
+)
+async def test_a_streamed_answer_that_is_cut_or_broken_is_an_error(
+    rest: bytes, error: type[Exception]
+) -> None:
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        await visitor.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + rest)
+
+    async with (
+        origin(script) as one,
+        client_of(one.port).streaming(Request("GET", "T/down")) as answer,
+    ):
+        with pytest.raises(error):
+            await answer.pour(lambda data: None, 5.0)
 
 
 async def test_retry_after_is_kept_to_where_it_is_sane() -> None:

@@ -163,7 +163,7 @@ async def test_streams_until_the_session_ends_it() -> None:
     came: list[bytes] = []
 
     async def read(pieces: ServedPieces) -> None:
-        async with contextlib.aclosing(pieces.streamed()) as chunks:
+        async with contextlib.aclosing(pieces.streamed(lambda: 65536)) as chunks:
             async for chunk in chunks:
                 came.append(chunk)  # noqa: PERF401 - each is looked for as it comes
 
