@@ -128,12 +128,16 @@ def family(pid: int) -> list[int]:
 
 
 def processor_seconds(pid: int) -> float:
-    """User and system time of one process, all its threads; 0 when it is gone."""
+    """User and system time of one process, all its threads, and of its children that are gone.
+
+    Some programs have a process for each stream, whose time would be lost with it. 0 when it is
+    gone itself.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return sum(int(field) for field in fields[11:15]) / TICKS_PER_SECOND
 
 
 def memory(pid: int) -> int:

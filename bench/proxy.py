@@ -57,7 +57,8 @@ class Run:
                     proxy = stack.enter_context(fleet.fresh(peer))
                 elif peer:
                     proxy = fleet.take(peer)
-                values = measurement.run(Bench(origin, self.effort, proxy))
+                entry = peer.entry if peer else "connect"
+                values = measurement.run(Bench(origin, self.effort, proxy, entry))
         except BenchError as error:
             self.report.fail(name, measurement.name, error)
         else:

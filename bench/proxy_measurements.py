@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.generator import DIRECT, Load, Origin
+from bench.generator import DIRECT, Entry, Load, Origin
 from bench.peers import Peer
 from bench.processes import BenchError, Running
 
@@ -45,9 +45,11 @@ class Bench:
     origin: Origin
     effort: Effort
     proxy: Running | None = None
+    entry: Entry = "connect"
 
     def load(self, mode: str, origin: str, tunnels: int = 1) -> Load:
-        return Load(mode, origin, tunnels, self.effort.seconds, self.effort.warmup)
+        effort = self.effort
+        return Load(mode, origin, tunnels, effort.seconds, effort.warmup, entry=self.entry)
 
     @property
     def address(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import US, US_TWICE
+from bench.generator import Entry
 from bench.processes import FILE_LIMIT, Running, free_port, start
 from bench.programs.versions import (
     PEERS_PYTHON,
@@ -64,6 +65,7 @@ class Peer:
     prints_address: bool = False
     forwards: bool = True
     only: tuple[str, ...] = ()
+    entry: Entry = "connect"
 
     def start(self, directory: Path) -> Running:
         """Start it in `directory` (its own, empty); raises `BenchError`."""
@@ -77,6 +79,12 @@ class Peer:
 def _bare_version() -> str | None:
     version = package_version(Path(sys.executable), "uvloop")
     return f"on uvloop {version}" if version else None
+
+
+def _microsocks_version() -> str | None:
+    # It cannot be asked itself.
+    query = ["dpkg-query", "--show", "--showformat", "version ${Version}", "microsocks"]
+    return first_match(query, r"version (\S+)")
 
 
 def _underpass_version() -> str | None:
@@ -113,6 +121,10 @@ def _tinyproxy(directory: Path, port: int) -> list[str]:
 
 def _pproxy(_: Path, port: int) -> list[str]:
     return [str(PEERS_PYTHON), "-m", "pproxy", "-l", f"http://127.0.0.1:{port}"]
+
+
+def _microsocks(_: Path, port: int) -> list[str]:
+    return [system_program("microsocks"), "-i", "127.0.0.1", "-p", str(port)]
 
 
 def _proxy_py(_: Path, port: int) -> list[str]:
@@ -157,6 +169,15 @@ PEERS = (
         "Python, one acceptor, one worker",
         lambda: package_version(PEERS_PYTHON, "proxy.py"),
         _proxy_py,
+    ),
+    Peer(
+        "microsocks",
+        "C, one thread a stream, SOCKS5 in place of CONNECT, an access log",
+        _microsocks_version,
+        _microsocks,
+        forwards=False,
+        only=("bulk-down", "bulk-up", "pingpong-1", "pingpong-64", "connects"),
+        entry="socks5",
     ),
     Peer(
         "bare relay",

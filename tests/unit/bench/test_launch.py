@@ -67,7 +67,7 @@ def test_program_that_never_gets_ready_is_told_apart_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "START_TIMEOUT", 0.05)
-    with pytest.raises(NeverUpError, match="it did not say '.ready.'"):
+    with pytest.raises(NeverUpError, match=r"it did not say '.ready.'"):
         python("import time; time.sleep(60)", tmp_path).start_saying("(ready)")
 
 

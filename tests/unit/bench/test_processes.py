@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,3 +55,10 @@ def test_own_figures_are_plausible() -> None:
 def test_figures_of_a_process_that_is_gone_are_nothing() -> None:
     gone = 2**22 + 1
     assert (memory(gone), processor_seconds(gone), family(gone)) == (0, 0.0, [])
+
+
+def test_time_of_children_that_are_gone_is_counted() -> None:
+    before = processor_seconds(os.getpid())
+    busy = "import time; end = time.process_time() + 0.1\nwhile time.process_time() < end: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert processor_seconds(os.getpid()) - before >= 0.09
