@@ -94,7 +94,7 @@ class ClientProcess:
         path = socket_path(profile.path, options.state)
         async with (
             tunnel,
-            FrontEnds(listeners, tunnel.open, self.observer) as front_ends,
+            FrontEnds(listeners, tunnel.open, self.observer, tunnel.open) as front_ends,
             answering(path, lambda: self._status(tunnel, front_ends)),
         ):
             for listening in front_ends.listening:

@@ -74,7 +74,7 @@ async def _run(setup: ClientSetup, command: Sequence[str]) -> int:
         given.socks or (ANY_PORT,), given.http or (ANY_PORT,), given.forward, given.login
     )
     tunnel = ClientTunnel(setup.profile, Passage.of(options), _tell)
-    async with tunnel, FrontEnds(listeners, tunnel.open, Observer()) as front_ends:
+    async with tunnel, FrontEnds(listeners, tunnel.open, Observer(), tunnel.open) as front_ends:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await tunnel.up()

@@ -18,6 +18,7 @@ from underpass.errors import ConfigurationError
 from underpass.frontends.forward import ForwardFrontEnd
 from underpass.frontends.http import FrontEndOptions, HttpFrontEnd
 from underpass.frontends.socks import SocksFrontEnd
+from underpass.net.early import EarlyDial
 from underpass.net.gate import Gate, GateLimits
 from underpass.net.listen import Handler, Listener, Service, bind, listening_on
 from underpass.net.route import Route, StreamRoute
@@ -71,18 +72,28 @@ class Listeners:
 
 
 class FrontEnds:
-    """See the module. Raises `ConfigurationError` on entry; leaving ends every client at once."""
+    """See the module. Raises `ConfigurationError` on entry; leaving ends every client at once.
 
-    def __init__(self, listeners: Listeners, dial: Dial, observer: Observer) -> None:
+    `early` is the same dial for front ends whose clients may speak before they are answered.
+    """
+
+    def __init__(
+        self,
+        listeners: Listeners,
+        dial: Dial,
+        observer: Observer,
+        early: EarlyDial | None = None,
+    ) -> None:
         self._listeners = listeners
         self._dial = dial
+        self._early = early
         self._observer = observer
         self._gate = Gate(GateLimits(unsettled=MAX_UNSETTLED), observer.counters)
         self._tasks = asyncio.TaskGroup()
         self._started: list[Listener] = []
         self.listening: tuple[Listening, ...] = ()
         login = listeners.login
-        self._socks = SocksFrontEnd(dial, observer, login.socks if login else None)
+        self._socks = SocksFrontEnd(dial, observer, login.socks if login else None, early)
         # Random, so that one client behind another is no loop.
         options = FrontEndOptions(pseudonym=f"underpass-{secrets.token_hex(4)}")
         self._http = HttpFrontEnd(TunnelOutbound(dial), observer, options, login)
@@ -108,8 +119,8 @@ class FrontEnds:
             for address in self._listeners.http:
                 bound += [(sock, "http", None, self._http.serve) for sock in bind(address)]
             for one in self._listeners.forward:
-                serve = ForwardFrontEnd(self._dial, one.target, self._observer).serve
-                bound += [(sock, "forward", one.target, serve) for sock in bind(one.listen)]
+                front_end = ForwardFrontEnd(self._dial, one.target, self._observer, self._early)
+                bound += [(sock, "forward", one.target, front_end.serve) for sock in bind(one.listen)]
         except ConfigurationError:
             for sock, *_ in bound:
                 sock.close()

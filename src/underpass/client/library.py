@@ -78,7 +78,7 @@ class ConnectedTunnel:
         login = ClientLogin(_USER, secrets.token_urlsafe(16))
         self._login = login
         listeners = Listeners(http=(ListenAddress("127.0.0.1", 0),), login=login)
-        self._front_ends = FrontEnds(listeners, self._tunnel.open, Observer())
+        self._front_ends = FrontEnds(listeners, self._tunnel.open, Observer(), self._tunnel.open)
         self._tasks = asyncio.TaskGroup()
         self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._stack = contextlib.AsyncExitStack()

@@ -18,6 +18,7 @@ from underpass.client.network import NetworkMemory
 from underpass.client.profile import Profile, forget_code
 from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
+from underpass.net.early import EarlyData
 from underpass.net.resolve import Resolver
 from underpass.net.stream import Stream
 from underpass.outbound.direct import Direct
@@ -164,9 +165,9 @@ class ClientTunnel:
         """Whose server it leads to."""
         return self._profile
 
-    async def open(self, address: Address) -> Stream:
-        """Open a stream through the server. Raises `DialError`."""
-        return await self._keeper.open(address)
+    async def open(self, address: Address, early: EarlyData | None = None) -> Stream:
+        """Open a stream through the server; what comes `early` goes with it. Raises `DialError`."""
+        return await self._keeper.open(address, early)
 
     async def up(self) -> None:
         """Return when the tunnel is up. Raises `HandshakeRefused` when it never will be."""

@@ -40,13 +40,14 @@ class Visit:
 
 
 async def relay_visit(
-    visit: Visit, client: Stream, destination: Stream, observer: Observer
+    visit: Visit, client: Stream, destination: Stream, observer: Observer, early: int = 0
 ) -> None:
-    """Relay, and keep the counts in `visit` however that ends."""
+    """Relay, and keep the counts in `visit` however that ends; `early` was sent before."""
     observer.counters.add(Counter.TUNNELS_OPEN)
     try:
         transfer = await relay(client, destination, RelayTimeouts(), visit)
     finally:
         observer.counters.add(Counter.TUNNELS_OPEN, -1)
-    visit.sent, visit.received = transfer.sent, transfer.received
+        visit.sent += early
+    visit.sent, visit.received = transfer.sent + early, transfer.received
     visit.reason = transfer.ending.value

@@ -7,6 +7,7 @@ import logging
 from underpass.address import Address
 from underpass.errors import DialError, StreamError
 from underpass.frontends.base import Visit, relay_visit
+from underpass.net.early import EarlyData, EarlyDial, without_early
 from underpass.net.gate import Ticket
 from underpass.net.stream import Dial, Stream
 from underpass.observe import Observer
@@ -20,11 +21,14 @@ SUCCEEDED = 200
 class ForwardFrontEnd:
     """See the module; hand each accepted stream to `serve`.
 
-    There is no protocol in which a failure could be told: the client's stream is reset.
+    There is no protocol in which a failure could be told: the client's stream is reset. What the
+    client says meanwhile goes with the question where the dial can do that (`early`).
     """
 
-    def __init__(self, dial: Dial, address: Address, observer: Observer) -> None:
-        self._dial = dial
+    def __init__(
+        self, dial: Dial, address: Address, observer: Observer, early: EarlyDial | None = None
+    ) -> None:
+        self._dial = early or without_early(dial)
         self._address = address
         self._observer = observer
 
@@ -33,9 +37,10 @@ class ForwardFrontEnd:
         ticket.settled()
         visit = Visit(METHOD, ticket.client, address=str(self._address))
         try:
-            destination = await self._dial(self._address)
+            early = EarlyData(stream)
+            destination = await self._dial(self._address, early)
             visit.status = SUCCEEDED
-            await relay_visit(visit, stream, destination, self._observer)
+            await relay_visit(visit, stream, destination, self._observer, early.sent)
         except DialError as error:
             visit.status = error.failure.status
             visit.reason = str(error)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from underpass.errors import DialError, RemoteProtocolError, StreamError
 from underpass.frontends.base import Visit, relay_visit
 from underpass.net.clock import TimeLimit
+from underpass.net.early import EarlyData, EarlyDial, without_early
 from underpass.net.gate import Ticket
 from underpass.net.stream import Dial, Stream
 from underpass.observe import Observer
@@ -44,10 +45,20 @@ class SocksLogin:
 
 
 class SocksFrontEnd:
-    """See the module; hand each accepted stream to `serve`."""
+    """See the module; hand each accepted stream to `serve`.
 
-    def __init__(self, dial: Dial, observer: Observer, login: SocksLogin | None = None) -> None:
-        self._dial = dial
+    What a client says behind its request goes with the question where the dial can do that
+    (`early`).
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        observer: Observer,
+        login: SocksLogin | None = None,
+        early: EarlyDial | None = None,
+    ) -> None:
+        self._dial = early or without_early(dial)
         self._observer = observer
         self._login = login
 
@@ -77,8 +88,9 @@ class SocksFrontEnd:
             request = await self._request(stream)
         ticket.settled()
         visit.address = str(request.address)
+        early = EarlyData(stream)
         try:
-            destination = await self._dial(request.address)
+            destination = await self._dial(request.address, early)
         except DialError as error:
             visit.status = error.failure.status
             self._observer.counters.refused(error.failure)
@@ -89,7 +101,7 @@ class SocksFrontEnd:
         except StreamError:
             destination.abort()
             raise
-        await relay_visit(visit, stream, destination, self._observer)
+        await relay_visit(visit, stream, destination, self._observer, early.sent)
 
     async def _request(self, stream: Stream) -> SocksRequest:
         buffer = Buffer()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from underpass.address import Address
 from underpass.errors import DialError, Failure, LocalProtocolError
+from underpass.net.early import EarlyData
 from underpass.protocol.frames import Kind, Payload, ResetCode
 from underpass.protocol.replay import ACK_SECONDS
 from underpass.protocol.session import Session
@@ -126,10 +128,13 @@ class SessionDriver:
 
     # --- streams, as `TunnelStream` and `Offer` use them
 
-    async def open(self, address: Address, kind: Kind = Kind.BYTES) -> TunnelStream:
+    async def open(
+        self, address: Address, kind: Kind = Kind.BYTES, early: EarlyData | None = None
+    ) -> TunnelStream:
         """Open a stream through the other end. Raises `DialError` with that end's reason.
 
-        Has no time-out of its own: the other end's dial has one, and the session its grace time.
+        What comes `early` goes with the question. Has no time-out of its own: the other end's dial
+        has one, and the session its grace time.
         """
         if self.session.state is SessionState.CLOSED:
             raise DialError(Failure.TUNNEL_DOWN, "the tunnel's session is closed")
@@ -139,6 +144,8 @@ class SessionDriver:
             raise DialError(error.failure, error.reason) from error
         opening: asyncio.Future[TunnelStream] = self._loop.create_future()
         self._opening[stream_id] = opening
+        if early is not None:
+            early.begin(partial(self._send_early, stream_id))
         self.settle()
         try:
             return await opening
@@ -147,6 +154,13 @@ class SessionDriver:
             raise
         finally:
             self._opening.pop(stream_id, None)
+            if early is not None:
+                early.stop()
+
+    def _send_early(self, stream_id: int, data: bytes) -> None:
+        # It may have been refused or reset before the opener has run.
+        if stream_id in self.session.streams:
+            self.send(stream_id, data)
 
     def accept(self, stream_id: int, bound: str) -> None:
         """Accept an offer."""
@@ -308,10 +322,11 @@ class SessionDriver:
             opening.set_exception(DialError(event.failure, event.details))
 
     def _readable(self, event: StreamReadable) -> None:
-        if event.stream in self._draining:
+        if event.stream not in self.session.streams:
             # A reset that came with it is told next.
-            if event.stream in self.session.streams:
-                self._drop_received(event.stream)
+            return
+        if event.stream in self._draining:
+            self._drop_received(event.stream)
         elif (stream := self._streams.get(event.stream)) is not None:
             stream.readable()
 

@@ -23,6 +23,7 @@ from underpass.address import Address
 from underpass.carriers.base import CarrierError
 from underpass.errors import DialError, Failure
 from underpass.net.clock import TimeLimit
+from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.tunnel.backoff import Backoff
@@ -129,19 +130,20 @@ class Keeper:
 
     # --- streams
 
-    async def open(self, address: Address) -> Stream:
-        """Open a stream through the tunnel; a dial. Raises `DialError`.
+    async def open(self, address: Address, early: EarlyData | None = None) -> Stream:
+        """Open a stream through the tunnel; a dial, and an `EarlyDial`. Raises `DialError`.
 
         Waits for a tunnel for at most `OPEN_SECONDS`, and for the answer for `ANSWER_SECONDS`.
         """
         tunnel = await self._living()
         try:
-            return await self._open(tunnel, address)
+            return await self._open(tunnel, address, early)
         except DialError:
-            if not tunnel.is_closed:
+            # What was sent may have been heard: not twice.
+            if not tunnel.is_closed or (early is not None and early.sent):
                 raise
         # The session was lost before an answer came, and nothing has been sent on the stream yet.
-        return await self._open(await self._living(), address)
+        return await self._open(await self._living(), address, early)
 
     async def _living(self) -> Tunnel:
         try:
@@ -156,10 +158,10 @@ class Keeper:
             raise DialError(Failure.TUNNEL_DOWN, details) from None
         return self.tunnel
 
-    async def _open(self, tunnel: Tunnel, address: Address) -> Stream:
+    async def _open(self, tunnel: Tunnel, address: Address, early: EarlyData | None) -> Stream:
         try:
             with TimeLimit(ANSWER_SECONDS):
-                return await tunnel.open(address)
+                return await tunnel.open(address, early)
         except TimeoutError:
             details = f"no answer from the far end for {ANSWER_SECONDS:g} s"
             raise DialError(Failure.CONNECTION_TIMEOUT, details) from None

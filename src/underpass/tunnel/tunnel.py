@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from underpass.address import Address
 from underpass.carriers.base import CarrierError, RunCarrier
+from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.protocol.session import Session
@@ -42,9 +43,12 @@ class Tunnel:
         """Whether the session is over."""
         return self._closed.done()
 
-    async def open(self, address: Address) -> Stream:
-        """Open a stream to `address` at the other end. Raises `DialError` with its reason."""
-        return await self._driver.open(address)
+    async def open(self, address: Address, early: EarlyData | None = None) -> Stream:
+        """Open a stream to `address` at the other end. Raises `DialError` with its reason.
+
+        What comes `early` goes with the question.
+        """
+        return await self._driver.open(address, early=early)
 
     async def accept(self) -> Offer:
         """Return the next stream that the other end asks for; wait for one until then."""

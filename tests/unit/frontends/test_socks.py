@@ -11,6 +11,7 @@ from underpass.address import Address
 from underpass.errors import DialError, Failure, StreamReset
 from underpass.frontends import socks
 from underpass.frontends.socks import SocksFrontEnd, SocksLogin
+from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
 from underpass.observe import Counter
 
@@ -58,6 +59,26 @@ async def test_what_came_early_is_the_destinations() -> None:
         await visit.client.send(HELLO + ASK + b"early")
         assert await visit.exactly(12) == b"\x05\x00" + OPENED
         assert await (await there.arrived()).receive() == b"early"
+
+
+async def test_what_came_early_goes_with_the_dial_where_it_can() -> None:
+    there, watch = Destination(), Watch()
+    said: list[bytes] = []
+
+    async def dial(address: Address, early: EarlyData) -> Stream:
+        early.begin(said.append)
+        early.stop()
+        return await there.dial(address)
+
+    front_end = SocksFrontEnd(there.dial, watch.observer, early=dial)
+    async with visiting(front_end) as visit:
+        await visit.client.send(HELLO + ASK + b"early")
+        assert await visit.exactly(12) == b"\x05\x00" + OPENED
+        await visit.client.send_eof()
+        await (await there.arrived()).send_eof()
+        await visit.serving
+    assert said == [b"early"]
+    assert watch.records[0].sent == len(b"early")
 
 
 @pytest.mark.parametrize(

@@ -85,9 +85,14 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def visiting(front_end: FrontEnd) -> AsyncIterator[Visit]:
-    """A client that has just connected; it is served until the end of the block at the latest."""
-    client, accepted = stream_pair()
+async def visiting(
+    front_end: FrontEnd, ends: tuple[MemoryStream, MemoryStream] | None = None
+) -> AsyncIterator[Visit]:
+    """A client that has just connected; it is served until the end of the block at the latest.
+
+    `ends` are the client's and the accepted one, for a client that has done something before.
+    """
+    client, accepted = ends or stream_pair()
     ticket = Gate(GateLimits()).admit("127.0.0.1")
     assert ticket is not None
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:

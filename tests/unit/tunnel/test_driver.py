@@ -10,8 +10,10 @@ from tests.unit.tunnel.joined import BOUND, PIECE, TARGET, Joined, steps
 from tests.unit.tunnel.virtual_time import now, play
 from underpass.address import Address
 from underpass.carriers.base import CarrierError
-from underpass.errors import DialError, Failure, StreamClosed, StreamReset
-from underpass.protocol.frames import CloseCode, Kind
+from underpass.errors import DialError, Failure, StreamClosed, StreamError, StreamReset
+from underpass.net.early import EarlyData
+from underpass.net.stream import Sink
+from underpass.protocol.frames import CloseCode, Kind, Payload
 from underpass.protocol.session_events import (
     CarrierLost,
     CarrierStands,
@@ -20,13 +22,16 @@ from underpass.protocol.session_events import (
 )
 from underpass.protocol.session_state import SessionState
 from underpass.protocol.stream_table import StreamLimits
+from underpass.testing.memory import stream_pair
 from underpass.tunnel.driver import DRAIN_BYTES, DRAIN_SECONDS
 
 
-async def refusal(ends: Joined, address: Address = TARGET) -> DialError:
+async def refusal(
+    ends: Joined, address: Address = TARGET, early: EarlyData | None = None
+) -> DialError:
     """Why the client gets no stream."""
     with pytest.raises(DialError) as caught:
-        await ends.client.open(address)
+        await ends.client.open(address, early=early)
     return caught.value
 
 
@@ -70,6 +75,44 @@ async def test_only_a_literal_address_is_taken_for_where_a_stream_stands() -> No
             ends.server.accept(1, bound)
             ends.pump()
             assert (await opening).peer is None
+
+
+async def test_what_comes_early_is_there_when_the_offer_is_accepted() -> None:
+    ends = Joined()
+    client, accepted = stream_pair()
+    await client.send(b"a question")
+    early = EarlyData(accepted)
+    async with asyncio.TaskGroup() as tasks:
+        opening = tasks.create_task(ends.client.open(TARGET, early=early))
+        await steps()
+        ends.pump()
+        there = ends.server.offers.get_nowait().accept(BOUND)
+        assert await there.receive() == b"a question"
+        await client.send(b", and more")
+        await steps()
+        ends.pump()
+        assert await there.receive() == b", and more"
+        await opening
+    assert early.sent == len(b"a question, and more")
+    await client.send(b"late")
+    assert await accepted.receive() == b"late"
+
+
+async def test_what_comes_early_for_a_stream_that_is_refused_goes_nowhere() -> None:
+    ends = Joined()
+    client, accepted = stream_pair()
+    early = EarlyData(accepted)
+    async with asyncio.TaskGroup() as tasks:
+        refused = tasks.create_task(refusal(ends, early=early))
+        await steps()
+        ends.pump()
+        ends.server.offers.get_nowait().refuse(DialError(Failure.DNS_ERROR))
+        ends.pump()
+        # The opener has not run yet.
+        early.came(b"too late")
+    assert refused.result().failure is Failure.DNS_ERROR
+    await client.send(b"later still")
+    assert await accepted.receive() == b"later still"
 
 
 async def test_a_refusal_brings_its_reason() -> None:
@@ -238,6 +281,39 @@ async def test_data_and_a_reset_that_come_at_once_to_a_closed_end() -> None:
     ends.client_feed.receive(b"".join(records))
     assert ends.client.stream_count == 0
     assert not ends.client._draining
+
+
+class Heard(Sink):
+    """A sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes | StreamError | None] = []
+
+    def came(self, data: Payload) -> None:
+        self.told.append(bytes(data))
+
+    def ended(self) -> None:
+        self.told.append(b"")
+
+    def lost(self, error: StreamError | None) -> None:
+        self.told.append(error)
+
+    def ready(self) -> None:
+        raise AssertionError("it was never full")
+
+
+async def test_data_and_a_reset_that_come_at_once_to_an_end_that_pours() -> None:
+    ends = Joined()
+    here, there = await ends.open()
+    heard = Heard()
+    here.pour(heard).go_on()
+    await there.send(b"last words")
+    records = ends.server_feed.take(PIECE)
+    there.abort()
+    records += ends.server_feed.take(PIECE)
+    ends.client_feed.receive(b"".join(records))
+    [error] = heard.told
+    assert isinstance(error, StreamReset)
 
 
 async def test_a_closed_end_that_is_reset_lets_go() -> None:

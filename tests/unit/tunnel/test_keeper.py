@@ -11,8 +11,10 @@ from tests.unit.tunnel.virtual_time import now, play
 from underpass.address import Address
 from underpass.carriers.base import CarrierError
 from underpass.errors import DialError, Failure
+from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
 from underpass.protocol.hello import Status
+from underpass.testing.memory import stream_pair
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
@@ -220,6 +222,27 @@ def test_an_opening_that_a_restart_interrupts_is_made_again() -> None:
                 one.far_end.restart()
                 way.cut()
             await echo(opening.result())
+
+    play(scene)
+
+
+def test_what_was_said_early_to_a_lost_session_is_not_said_twice() -> None:
+    async def scene() -> None:
+        way = Way("only")
+        async with stage(way) as one:
+            await echo(await one.keeper.open(WHERE))
+            for says_something in (True, False):
+                client, accepted = stream_pair()
+                if says_something:
+                    await client.send(b"a question")
+                one.far_end.restart()
+                way.cut()
+                opening = one.keeper.open(WHERE, EarlyData(accepted))
+                if says_something:
+                    with pytest.raises(DialError):
+                        await opening
+                else:
+                    await echo(await opening)
 
     play(scene)
 
