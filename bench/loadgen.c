@@ -100,17 +100,22 @@ static void moved(uint64_t bytes) {
     last_ns = now, last_total = total;
 }
 
+/* From the first arrival to the last; where bytes come in few lumps, by the whole of the time. */
+static double bulk_rate(double span) {
+    double between = (double)(last_ns - first_ns) / 1e9;
+    if (between < span / 2) return (double)measured_total / span;
+    return (double)(last_total - first_total) / between;
+}
+
 static void print_result(void) {
     int is_bulk = mode == BULK_DOWN || mode == BULK_UP;
-    if (is_bulk && last_ns <= first_ns) stalled("the transfer stood still");
+    if (is_bulk && !measured_total) stalled("the transfer stood still");
     double span = (double)(end_ns - measure_ns) / 1e9;
     printf("{\"mode\": \"%s\", \"tunnels\": %d, \"direct\": %s", mode_names[mode], count,
            direct ? "true" : "false");
     printf(", \"failures\": %lu, \"reconnects\": %lu", failures, reconnects);
     if (is_bulk) {
-        double between = (double)(last_ns - first_ns) / 1e9;
-        printf(", \"bytes\": %lu, \"bytes_per_second\": %.0f", total,
-               (double)(last_total - first_total) / between);
+        printf(", \"bytes\": %lu, \"bytes_per_second\": %.0f", total, bulk_rate(span));
     } else if (mode == IDLE || mode == STALL) {
         printf(", \"ready\": %d, \"opened_per_second\": %.0f", open_count,
                open_count / ((double)(opened_ns - began_ns) / 1e9));
