@@ -47,6 +47,8 @@ class LogWriter:
     ) -> None:
         """Write to `path` (appended to; `OSError` if it can't be opened), else to `descriptor`."""
         self._path = path
+        # Where lines go without a file.
+        self._standing = descriptor
         self._descriptor = descriptor if path is None else _open(path)
         self._counters = counters or Counters()
         self._notice = notice
@@ -88,6 +90,21 @@ class LogWriter:
         with self._writing:
             old, self._descriptor = self._descriptor, new
             os.close(old)
+
+    def move(self, path: Path | None) -> None:
+        """Go on in the file `path`, or without one; the same file is opened anew.
+
+        Raises `OSError` and goes on as before if that fails.
+        """
+        if path == self._path:
+            self.reopen()
+            return
+        new = self._standing if path is None else _open(path)
+        with self._writing:
+            old, self._descriptor = self._descriptor, new
+            was_file, self._path = self._path is not None, path
+            if was_file:
+                os.close(old)
 
     def close(self) -> None:
         """Write what is left and end, within `CLOSE_SECONDS`. A second call does nothing."""

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,31 @@ def test_reopen_without_a_file_does_nothing(pipe: tuple[int, int]) -> None:
     writer.write("still here")
     writer.close()
     assert os.read(pipe[0], 100) == b"still here\n"
+
+
+def test_it_moves_to_another_file_and_back(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    writer = LogWriter(one, descriptor=pipe[1])
+    for path, line in ((one, "first"), (other, "second"), (None, "third"), (None, "fourth")):
+        writer.move(path)
+        writer.write(line)
+        if path is not None:
+            until(partial(_has, path, f"{line}\n"))
+    writer.close()
+    assert os.read(pipe[0], 100) == b"third\nfourth\n"
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.read_text() == text
+
+
+def test_where_it_can_not_move_to_it_stays(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "log")
+    with pytest.raises(OSError, match="No such file"):
+        writer.move(tmp_path / "no" / "log")
+    writer.write("still here")
+    writer.close()
+    assert (tmp_path / "log").read_text() == "still here\n"
 
 
 def test_odd_characters_are_written_as_utf_8(tmp_path: Path) -> None:
