@@ -81,6 +81,7 @@ class Report:
             "command": self.options.command,
             "rounds": self.options.rounds,
             "seconds_each": seconds_each,
+            "took": round(time.monotonic() - self._began),
             "machine": machine(),
             "programs": self.programs,
             "values": self.values,

@@ -9,19 +9,37 @@ Each scenario is a command of its own as well (`python -m bench.proxy`), with mo
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from bench.page import PAGE, ROOT, redraw
+from bench.page import PAGE, RESULTS, ROOT, redraw
 
-# Name, module, minutes of a whole run of five rounds on two cores, minutes with --quick.
+# The default of most scenarios: what the minutes below are of.
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One command of the bench. Minutes are of two quiet cores, where no run was written down."""
+
+    name: str
+    module: str
+    minutes: float
+    quick_minutes: float
+
+
 SCENARIOS = (
-    ("proxy", "bench.proxy", 15.0, 1.0),
-    ("tunnel", "bench.tunnels", 6.0, 1.0),
-    ("requests", "bench.requests_only", 7.0, 2.0),
-    ("cuts", "bench.cuts", 3.0, 0.5),
+    Scenario("proxy", "bench.proxy", 15, 1),
+    Scenario("tunnel", "bench.tunnels", 12, 1.5),
+    Scenario("requests", "bench.requests_only", 8, 1.5),
+    Scenario("wan", "bench.wan_run", 12, 2),
+    Scenario("scale", "bench.scale", 6, 0.7),
+    Scenario("cuts", "bench.cuts", 3, 0.5),
 )
 
 
@@ -30,8 +48,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="one short round of each")
-    parser.add_argument("--rounds", type=int, help="5 (1 with --quick)")
-    parser.add_argument("--scenarios", help="only these, comma between")
+    parser.add_argument("--rounds", type=int, help="of each; else as many as each has by default")
+    names = ", ".join(scenario.name for scenario in SCENARIOS)
+    parser.add_argument("--scenarios", help=f"only these, comma between: {names}")
     parser.add_argument(
         "--write",
         action=argparse.BooleanOptionalAction,
@@ -53,24 +72,50 @@ def passed_on(options: argparse.Namespace) -> list[str]:
     return given
 
 
+def chosen(wanted: str | None) -> list[Scenario]:
+    """The scenarios named, in their order. Raises `ValueError` for a name that is none."""
+    names = wanted.split(",") if wanted else [scenario.name for scenario in SCENARIOS]
+    if unknown := set(names) - {scenario.name for scenario in SCENARIOS}:
+        raise ValueError(f"no scenario: {', '.join(sorted(unknown))}")
+    return [scenario for scenario in SCENARIOS if scenario.name in names]
+
+
+def minutes(scenario: Scenario, *, quick: bool, rounds: int | None, results: Path) -> float:
+    """How long a scenario takes: as its last whole run here says, or as it usually does."""
+    if quick:
+        return scenario.quick_minutes * (rounds or 1)
+    file = results / f"{scenario.name}.json"
+    last = json.loads(file.read_text()) if file.exists() else {}
+    if "took" in last:
+        each = float(last["took"]) / 60 / int(last["rounds"])
+        return each * (rounds or int(last["rounds"]))
+    return scenario.minutes * (rounds or ROUNDS) / ROUNDS
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run every scenario; 1 when anything in any of them failed."""
     options = parsed(arguments)
     if options.redraw:
         redraw()
         return 0
-    wanted = options.scenarios.split(",") if options.scenarios else None
-    chosen = [scenario for scenario in SCENARIOS if wanted is None or scenario[0] in wanted]
-    minutes = sum(quick if options.quick else whole for _, _, whole, quick in chosen)
-    share = (options.rounds or 5) / 5 if not options.quick else 1
-    print(f"{len(chosen)} scenarios, about {minutes * share:.0f} minutes on a quiet machine")
+    try:
+        scenarios = chosen(options.scenarios)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    spans = [
+        minutes(one, quick=options.quick, rounds=options.rounds, results=RESULTS)
+        for one in scenarios
+    ]
+    print(f"{len(scenarios)} scenarios, about {sum(spans):.0f} minutes on a quiet machine")
     failed = []
-    for number, (name, module, *_) in enumerate(chosen):
-        clock = time.strftime("%H:%M:%S")
-        print(f"\n=== {name} ({number + 1} of {len(chosen)}), {clock}", flush=True)
-        command = [sys.executable, "-m", module, *passed_on(options)]
+    for number, scenario in enumerate(scenarios):
+        clock, left = time.strftime("%H:%M:%S"), sum(spans[number:])
+        place = f"{number + 1} of {len(scenarios)}, {clock}, about {left:.0f} minutes left"
+        print(f"\n=== {scenario.name}: {place}", flush=True)
+        command = [sys.executable, "-m", scenario.module, *passed_on(options)]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
-            failed.append(name)
+            failed.append(scenario.name)
     print(f"\nfailures in: {', '.join(failed)}" if failed else "\nnothing failed")
     print(f"the page: {PAGE.relative_to(ROOT)}")
     return 1 if failed else 0

@@ -128,7 +128,8 @@ class Ends:
             after = self.spent()
             process.wait(RUN_TIMEOUT)
         if "failures" not in done:
-            raise BenchError(begun.get("error") or done.get("error") or "the generator died")
+            died = f"the generator ended with {process.returncode}"
+            raise BenchError(begun.get("error") or done.get("error") or died)
         return {end: after[end] - before[end] for end in after}, done, begun["measuring"]
 
 
