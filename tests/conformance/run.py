@@ -1,14 +1,19 @@
-"""`make conformance`: BYTES each way at once over each carrier, hashed at either end."""
+"""`make conformance`: BYTES each way at once over each carrier, hashed; and stalled streams."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
+import tempfile
 import time
+from pathlib import Path
 
 from tests.chaos import results
 from tests.conformance import kinds
 from tests.conformance.kinds import Make
+from tests.conformance.stalled import LEAST_SHARE, MOST_BYTES, measure
 from tests.conformance.transfer import hash_from, pattern_to
 from tests.unit.carriers.world import world
 from underpass.address import Address
@@ -35,6 +40,19 @@ async def transfer(make: Make, size: int) -> float:
         return time.monotonic() - started
 
 
+def stalled(carrier: str, *, is_up: bool) -> dict[str, object]:
+    """What a stalled stream costs over this carrier. Raises where that is too much."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        cost = asyncio.run(measure(Path(folder), carrier, is_up=is_up))
+    if cost.memory > MOST_BYTES or cost.share < LEAST_SHARE:
+        raise AssertionError(f"{carrier}: {cost}")
+    way = "up" if is_up else "down"
+    kept, held = round(cost.share, 2), round(cost.memory / 1e6, 1)
+    print(f"{carrier}: stalled {way}, others keep {kept:.0%}, {held} MB", flush=True)
+    spells = len(cost.beside.moved)
+    return {"carrier": carrier, "way": way, "share": kept, "memory_mb": held, "spells": spells}
+
+
 def main() -> None:
     """Run, print a line for each carrier, and write bench/results/conformance.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -49,7 +67,12 @@ def main() -> None:
         print(f"{carrier}: right, {rate:.1f} MB/s each way at once", flush=True)
         figures = {"carrier": carrier, "bytes_each_way": options.bytes, "right": True}
         found.append(figures | {"seconds": round(seconds, 1), "mb_per_s_each_way": round(rate, 1)})
-    results.write("conformance", started, {"transfers": found})
+    stalls = [
+        stalled(carrier, is_up=is_up)
+        for carrier in options.carriers.split(",")
+        for is_up in (False, True)
+    ]
+    results.write("conformance", started, {"transfers": found, "stalled": stalls})
 
 
 if __name__ == "__main__":

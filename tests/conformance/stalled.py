@@ -1,0 +1,180 @@
+"""A reader that stalls, beside others that do not: what it costs them, and in memory.
+
+The client and the server are processes of their own. Spells with and without a stalled stream
+follow each other in turn, so that what else the machine does hits both alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import statistics
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.processes import memory
+
+from tests.chaos.inside import Inside
+from tests.real.tunnel import Tunnel, tunnel_in
+from underpass.net.stream import Stream
+
+CHUNK = bytes(64 * 1024)
+READERS = 3
+SPELL_SECONDS = 0.5
+# A stream that has taken nothing for so long is stalled. Before, it fills what it may.
+SETTLE_SECONDS = 0.3
+SAMPLES = 4
+# What the kernel takes for a destination that never reads.
+KERNEL_BYTES = 64 * 1024
+# What the issue promises.
+LEAST_SHARE = 0.9
+MOST_BYTES = 8 * 1024 * 1024
+# Rounds of four spells: more only where noise hides what holds.
+ROUNDS = 2
+MOST_ROUNDS = 16
+
+PUSH, IGNORE = b"p", b"i"
+
+
+@contextlib.asynccontextmanager
+async def pushing() -> AsyncIterator[int]:
+    """A destination that sends without end, or never reads, as the first byte says; its port."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            if await reader.readexactly(1) == IGNORE:
+                # asyncio takes a little more than was asked for, and then nothing.
+                await over.wait()
+            while not over.is_set():
+                writer.write(CHUNK)
+                await writer.drain()
+        writer.transport.abort()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.create_task(serve(reader, writer))
+
+    async with asyncio.TaskGroup() as tasks:
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+        server = await asyncio.start_server(accept, sock=sock)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            # By now the tunnel's server is gone, and what waited for it goes on.
+            over.set()
+            server.close()
+
+
+@dataclass
+class Spells:
+    """What was seen in each spell of one kind: bytes that the readers got, bytes of memory held."""
+
+    moved: list[int] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Cost:
+    """What a stalled stream costs."""
+
+    without: Spells = field(default_factory=Spells)
+    beside: Spells = field(default_factory=Spells)
+
+    @property
+    def share(self) -> float:
+        """The part of their rate that the others keep, in the middle one of all pairs of spells."""
+        pairs = zip(self.without.moved, self.beside.moved, strict=True)
+        return statistics.median(beside / max(1, without) for without, beside in pairs)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of client and server together."""
+        return int(statistics.median(self.beside.held) - statistics.median(self.without.held))
+
+
+class Scene:
+    """A server, a client over one carrier, and readers that never rest."""
+
+    def __init__(self, tunnel: Tunnel, inside: Inside) -> None:
+        self._pids = [one.process.pid for one in (tunnel.server, inside.client)]
+        self._inside = inside
+        self._moved = 0
+
+    async def read(self) -> None:
+        """Read for ever."""
+        stream = await self._inside.open()
+        try:
+            await stream.send(PUSH)
+            while data := await stream.receive():
+                self._moved += len(data)
+        finally:
+            stream.abort()
+
+    async def spell(self, spells: Spells) -> None:
+        """Look for a while."""
+        before = self._moved
+        for _ in range(SAMPLES):
+            await asyncio.sleep(SPELL_SECONDS / SAMPLES)
+            spells.held.append(sum(map(memory, self._pids)))
+        spells.moved.append(self._moved - before)
+
+    async def measure(self, *, is_up: bool) -> Cost:
+        """Take turns until the figures hold, or have not held for long."""
+        cost = Cost()
+        # Once for nothing: what a first one costs stays with the process.
+        async with self._stalled(is_up=is_up):
+            pass
+        for done in range(1, MOST_ROUNDS + 1):
+            # There and back, as what the machine does besides changes slowly.
+            await self._spell_without(cost)
+            for _ in range(2):
+                async with self._stalled(is_up=is_up):
+                    await self.spell(cost.beside)
+            await self._spell_without(cost)
+            if done >= ROUNDS and cost.share >= LEAST_SHARE and cost.memory <= MOST_BYTES:
+                break
+        return cost
+
+    async def _spell_without(self, cost: Cost) -> None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        await self.spell(cost.without)
+
+    @contextlib.asynccontextmanager
+    async def _stalled(self, *, is_up: bool) -> AsyncIterator[None]:
+        """For as long as the block, a stream that one end fills and the other never reads."""
+        stream = await self._inside.open()
+        try:
+            if is_up:
+                await _fill(stream)
+            else:
+                await stream.send(PUSH)
+                await asyncio.sleep(SETTLE_SECONDS)
+            yield
+        finally:
+            stream.abort()
+
+
+async def _fill(stream: Stream) -> None:
+    """Send until nothing more is taken."""
+    await stream.send(IGNORE)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await stream.send(CHUNK)
+
+
+async def measure(folder: Path, carrier: str, *, is_up: bool) -> Cost:
+    """What a stalled stream costs over one carrier; `is_up` where the far end never reads."""
+    async with pushing() as port:
+        with tunnel_in(folder) as tunnel:
+            tunnel.join("work")
+            scene = Scene(tunnel, Inside(tunnel, port, "--carrier", carrier))
+            async with asyncio.TaskGroup() as tasks:
+                reading = [tasks.create_task(scene.read()) for _ in range(READERS)]
+                cost = await scene.measure(is_up=is_up)
+                for task in reading:
+                    task.cancel()
+    return cost
