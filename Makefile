@@ -86,7 +86,8 @@ faults: setup
 peers: setup
 	$(BIN)/python -m bench.peers install
 
-# A peer that can't be had is left out, and the run says so. About a quarter of an hour.
+# All scenarios, with the core that an ordinary install brings. A peer that can't be had is left out,
+# and the run says so. About an hour; it ends with docs/performance.md and its pictures.
 # underpass is measured as an ordinary install brings it: compiled where there is a C compiler.
 bench: setup
 	-$(BIN)/python -m bench.peers install
