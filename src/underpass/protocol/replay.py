@@ -32,7 +32,8 @@ MAX_AHEAD: Final = 2 * MAX_NUMBERS
 # When a record that elicits it is acknowledged at the latest, or after so much.
 ACK_SECONDS: Final = 0.025
 ACK_RECORDS: Final = 128
-ACK_BYTES: Final = 256 * 1024
+# Each costs a request of its own on a carrier that has only those.
+ACK_BYTES: Final = 1024 * 1024
 # An ACK rides along in a record that is made anyway, but not again so soon unless for so many: at
 # full speed one in each record would cost both ends more than the records do. Far below where the
 # sender of records that elicit nothing begins to ask (`MAX_SILENT`).

@@ -92,7 +92,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         ("The epoch of a record is `seq >> 20`", record.EPOCH_BITS),
         ("`seq` never reaches 2⁶³", (record.MAX_SEQ + 1).bit_length() - 1),
         ("1 to 65,521 of them", frames.MAX_DATA_BYTES),
-        ("within 25 ms, or when 128 records or 256 KiB", replay.ACK_RECORDS),
+        ("within 25 ms, or when 128 records or 1 MiB", replay.ACK_RECORDS),
         ("After 64 records that elicit nothing", replay.MAX_SILENT),
         ("become at least 256 KiB", window.TUNED_WINDOW // KIB),
         ("double, up to 16 MiB", window.MAX_WINDOW // MIB),

@@ -231,12 +231,12 @@ def test_it_is_acknowledged_after_128_records() -> None:
     assert dialogue.heard() == [Ack(0, 128, ())]
 
 
-def test_it_is_acknowledged_after_256_kib() -> None:
+def test_it_is_acknowledged_after_1_mib() -> None:
     dialogue = Dialogue()
-    for _ in range(4):
+    for _ in range(16):
         assert dialogue.heard() == []
         dialogue.say(encode_ping(0, 0), bytes(65_527))
-    assert dialogue.heard() == [Ack(0, 4, ())]
+    assert dialogue.heard() == [Ack(0, 16, ())]
 
 
 def test_what_elicits_nothing_is_not_acknowledged_for_itself() -> None:
