@@ -8,7 +8,7 @@ import ssl
 
 from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure
-from underpass.net.clock import TimeLimit
+from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.os_errors import failure_of
 from underpass.net.transport import TLS_SHUTDOWN_SECONDS, TransportStream
 
@@ -17,6 +17,8 @@ from underpass.net.transport import TLS_SHUTDOWN_SECONDS, TransportStream
 KEEPALIVE_IDLE = 60
 KEEPALIVE_INTERVAL = 15
 KEEPALIVE_PROBES = 4
+# As nothing is probed before, streams that end sooner than this are spared the asking.
+KEEPALIVE_AFTER = 5.0
 
 
 # What this system knows of them, looked up once instead of at every stream.
@@ -40,14 +42,29 @@ def set_keepalive(sock: socket.socket) -> None:
         sock.setsockopt(level, option, value)
 
 
-def _keep_alive(transport: asyncio.BaseTransport, family: int) -> None:
-    lent = transport.get_extra_info("socket")
+def _keep_alive(stream: TransportStream) -> None:
+    lent = stream.transport.get_extra_info("socket")
     # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.
-    sock = socket.socket(family, socket.SOCK_STREAM, 0, lent.fileno())
+    sock = socket.socket(lent.family, socket.SOCK_STREAM, 0, lent.fileno())
     try:
         set_keepalive(sock)
     finally:
         sock.detach()
+
+
+class Connector:
+    """Opens TCP streams, each within `timeout` seconds: what many dials have in common."""
+
+    def __init__(self, timeout: float) -> None:
+        self._dialling: Alarm[TimeLimit] = Alarm(timeout, TimeLimit.expire)
+        self._young: Alarm[TransportStream] = Alarm(KEEPALIVE_AFTER, _keep_alive)
+
+    async def connect(self, ip: IPAddress, port: int) -> TransportStream:
+        """Connect to a literal address; raises as `connect_tcp` does."""
+        stream = await _connect(ip, port, TimeLimit(None, self._dialling), self._dialling.seconds)
+        stream.on_lost(self._young.end)
+        self._young.begin(stream)
+        return stream
 
 
 async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStream:
@@ -55,14 +72,19 @@ async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStre
 
     Raises `DialError`: CONNECTION_TIMEOUT, CONNECTION_REFUSED, …, as `failure_of` maps them.
     """
+    stream = await _connect(ip, port, TimeLimit(timeout), timeout)
+    _keep_alive(stream)
+    return stream
+
+
+async def _connect(ip: IPAddress, port: int, limit: TimeLimit, seconds: float) -> TransportStream:
     loop = asyncio.get_running_loop()
     try:
-        with TimeLimit(timeout):
-            transport, stream = await loop.create_connection(TransportStream, str(ip), port)
-        _keep_alive(transport, socket.AF_INET if ip.version == 4 else socket.AF_INET6)
+        with limit:
+            _, stream = await loop.create_connection(TransportStream, str(ip), port)
     except TimeoutError:
         where = Address(str(ip), port)
-        raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {timeout:g} s") from None
+        raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {seconds:g} s") from None
     except OSError as error:
         failure = failure_of(error)
         raise DialError(failure, str(Address(str(ip), port))) from error

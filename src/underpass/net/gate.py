@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from underpass.observe import Counter, Counters
 
 # By name, as an enum's member costs ten times what a name does.
-_ACCEPTED = Counter.CONNECTIONS_ACCEPTED
-_OPEN = Counter.CONNECTIONS_OPEN
+_ACCEPTED = Counter.CONNECTIONS_ACCEPTED.value
+_OPEN = Counter.CONNECTIONS_OPEN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,14 @@ class GateLimits:
 class Ticket:
     """One admitted connection's place at the gate."""
 
-    __slots__ = ("_evict", "_evicted", "_gate", "client")
+    __slots__ = ("_evict", "_evicted", "_gate", "client", "is_kept")
 
     def __init__(self, gate: Gate, client: str) -> None:
         self._gate = gate
         self._evict: Callable[[], object] | None = None
         self._evicted = False
         self.client = client
+        self.is_kept = False
 
     def on_evict(self, evict: Callable[[], object]) -> None:
         """Call `evict` when the place is needed for a new connection before this one settled.
@@ -45,6 +45,14 @@ class Ticket:
         self._evict = evict
         if self._evicted:
             evict()
+
+    def keep(self, evict: Callable[[], object]) -> None:
+        """The connection goes on without the task that served it, until `leave` is called.
+
+        From now on `evict` ends it.
+        """
+        self._evict = evict
+        self.is_kept = True
 
     def evict(self) -> None:
         """End the connection that holds this ticket."""
@@ -74,7 +82,7 @@ class Gate:
         self.counters = counters or Counters()
         self._inside: set[Ticket] = set()
         self._unsettled: dict[Ticket, None] = {}
-        self._clients: collections.Counter[str] = collections.Counter()
+        self._clients: dict[str, int] = {}
         self._empty: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -84,7 +92,7 @@ class Gate:
         """Return a ticket, or None when a bound is reached."""
         limits = self.limits
         if (limits.total and len(self._inside) >= limits.total) or (
-            limits.per_client and self._clients[client] >= limits.per_client
+            limits.per_client and self._clients.get(client, 0) >= limits.per_client
         ):
             self.counters.add(Counter.CONNECTIONS_SHED)
             return None
@@ -96,9 +104,10 @@ class Gate:
         ticket = Ticket(self, client)
         self._inside.add(ticket)
         self._unsettled[ticket] = None
-        self._clients[client] += 1
-        self.counters.add(_ACCEPTED)
-        self.counters.add(_OPEN)
+        self._clients[client] = self._clients.get(client, 0) + 1
+        slots = self.counters.slots
+        slots[_ACCEPTED] += 1
+        slots[_OPEN] += 1
         return ticket
 
     def evict_all(self) -> None:
@@ -122,9 +131,11 @@ class Gate:
             return
         self._inside.discard(ticket)
         self._unsettled.pop(ticket, None)
-        self.counters.add(_OPEN, -1)
-        self._clients[ticket.client] -= 1
-        if not self._clients[ticket.client]:
+        self.counters.slots[_OPEN] -= 1
+        left = self._clients[ticket.client] - 1
+        if left:
+            self._clients[ticket.client] = left
+        else:
             del self._clients[ticket.client]
         if not self._inside and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)

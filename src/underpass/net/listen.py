@@ -242,7 +242,7 @@ class Listener:
         self._tasks.create_task(self._serve(sock, ticket), name=f"client {client}")
 
     async def _serve(self, sock: socket.socket, ticket: Ticket) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is not None:
             ticket.on_evict(task.cancel)
         try:
@@ -251,12 +251,14 @@ class Listener:
                 await self._service.handler(stream, ticket)
             finally:
                 # The handler has ended the stream in order; this frees it where it could not.
-                stream.abort()
+                if not ticket.is_kept:
+                    stream.abort()
         except OSError:
             # A failed TLS handshake: there is nobody to tell.
             sock.close()
         finally:
-            ticket.leave()
+            if not ticket.is_kept:
+                ticket.leave()
 
     async def _stream(self, sock: socket.socket) -> TransportStream:
         tls = self._service.tls

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from underpass.errors import StreamError
+from underpass.net.ending import Ending, RelayTimeouts, Transfer
+from underpass.net.splice import Splicer
 from underpass.net.stream import Stream
 from underpass.net.transport import FLUSH_SECONDS, TransportStream
 from underpass.protocol.frames import Payload
 
-
-class Ending(enum.Enum):
-    """How a relay came to its end; the value is the word for the access line."""
-
-    COMPLETE = "ok"
-    LEFT_RESET = "reset by client"
-    RIGHT_RESET = "reset by destination"
-    IDLE = "idle"
-    HALF_CLOSE_TIMEOUT = "half-close timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class RelayTimeouts:
-    """Seconds; 0 means none. `half_close` counts from the first FIN."""
-
-    idle: float = 0
-    half_close: float = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Bytes from left to right (`sent`), from right to left (`received`), and how it ended."""
-
-    sent: int
-    received: int
-    ending: Ending
+__all__ = ["Ending", "RelayTimeouts", "Tally", "Transfer", "relay"]
 
 
 class Tally(Protocol):
@@ -66,103 +41,26 @@ def relay(
     return _relay_streams(left, right, timeouts, tally)
 
 
-class _End:
-    """The future of a relay's end, and what leads to it."""
-
-    __slots__ = ("_fins", "_timeouts", "_timers", "_total", "done")
-
-    def __init__(self, timeouts: RelayTimeouts) -> None:
-        self._timeouts = timeouts
-        self._fins = 0
-        self._total = -1
-        self._timers: list[asyncio.TimerHandle] = []
-        self.done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-
-    def total(self) -> int:
-        """Bytes that have come, both ways."""
-        raise NotImplementedError
-
-    def one_ended(self) -> None:
-        self._fins += 1
-        if self._fins == 2:
-            self.finish(Ending.COMPLETE)
-        elif self._timeouts.half_close:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(
-                self._timeouts.half_close, self.finish, Ending.HALF_CLOSE_TIMEOUT
-            )
-            self._timers.append(timer)
-
-    def finish(self, ending: Ending) -> None:
-        if not self.done.done():
-            self.done.set_result(ending)
-
-    def watch_idle(self) -> None:
-        """Look at the byte counts once an idle time: no timer is touched for a read."""
-        if not self._timeouts.idle:
-            return
-        total = self.total()
-        if total == self._total:
-            self.finish(Ending.IDLE)
-            return
-        self._total = total
-        loop = asyncio.get_running_loop()
-        self._timers[:1] = [loop.call_later(self._timeouts.idle, self.watch_idle)]
-
-    def stop(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-
-
-class _Splice(_End):
-    """Two transport streams that write straight to each other."""
-
-    __slots__ = ("_left", "_right")
-
-    def __init__(
-        self, left: TransportStream, right: TransportStream, timeouts: RelayTimeouts
-    ) -> None:
-        super().__init__(timeouts)
-        self._left = left
-        self._right = right
-
-    def start(self) -> None:
-        self.watch_idle()
-        self._left.splice(self._right, self)
-        self._right.splice(self._left, self)
-
-    def total(self) -> int:
-        return self._left.received + self._right.received
-
-    def ended(self, stream: TransportStream) -> None:
-        self.one_ended()
-
-    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
-        if error is None:
-            # In order, but no half-close: a TLS stream whose other end said close_notify.
-            self.finish(Ending.COMPLETE)
-        else:
-            self.finish(Ending.LEFT_RESET if stream is self._left else Ending.RIGHT_RESET)
-
-
 async def _relay_transports(
     left: TransportStream, right: TransportStream, timeouts: RelayTimeouts, tally: Tally
 ) -> Transfer:
-    splice = _Splice(left, right, timeouts)
-    # Counted where they are written: bytes that came before the splice go through it too.
-    sent, received = right.sent, left.sent
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    transfers: list[Transfer] = []
+
+    def done(transfer: Transfer) -> None:
+        transfers.append(transfer)
+        if not over.done():
+            over.set_result(None)
+
+    spliced = Splicer(timeouts).splice(left, right, done)
     try:
-        splice.start()
-        ending = await splice.done
+        await over
     except asyncio.CancelledError:
-        left.abort()
-        right.abort()
-        tally.sent, tally.received = right.sent - sent, left.sent - received
+        spliced.cut()
+        [transfer] = transfers
+        tally.sent, tally.received = transfer.sent, transfer.received
         raise
-    finally:
-        splice.stop()
-    await _free(left, right, ending)
-    return Transfer(right.sent - sent, left.sent - received, ending)
+    return transfers[0]
 
 
 class _Side:
@@ -198,19 +96,24 @@ class _Side:
         self._end.finish(Ending.COMPLETE if error is None else self._lost)
 
 
-class _Joint(_End):
-    """Two streams that pour, each into the other."""
+class _Joint:
+    """Two streams that pour, each into the other, and the future of their end."""
 
-    __slots__ = ("left", "right")
+    __slots__ = ("_fins", "_timeouts", "_timers", "_total", "done", "left", "right")
 
     def __init__(self, left: Stream, right: Stream, timeouts: RelayTimeouts) -> None:
-        super().__init__(timeouts)
+        self._timeouts = timeouts
+        self._fins = 0
+        self._total = -1
+        self._timers: list[asyncio.TimerHandle] = []
+        self.done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.left = _Side(left, self, Ending.LEFT_RESET)
         self.right = _Side(right, self, Ending.RIGHT_RESET)
         self.left.other, self.right.other = self.right, self.left
 
     def start(self) -> None:
-        self.watch_idle()
+        if self._timeouts.idle:
+            self._watch_idle()
         self.left.tap.go_on()
         self.right.tap.go_on()
 
@@ -218,8 +121,34 @@ class _Joint(_End):
     def has_fin(self) -> bool:
         return self._fins > 0
 
-    def total(self) -> int:
-        return self.left.count + self.right.count
+    def one_ended(self) -> None:
+        self._fins += 1
+        if self._fins == 2:
+            self.finish(Ending.COMPLETE)
+        elif self._timeouts.half_close:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(
+                self._timeouts.half_close, self.finish, Ending.HALF_CLOSE_TIMEOUT
+            )
+            self._timers.append(timer)
+
+    def finish(self, ending: Ending) -> None:
+        if not self.done.done():
+            self.done.set_result(ending)
+
+    def _watch_idle(self) -> None:
+        """Look at the byte counts once an idle time: no timer is touched for a read."""
+        total = self.left.count + self.right.count
+        if total == self._total:
+            self.finish(Ending.IDLE)
+            return
+        self._total = total
+        loop = asyncio.get_running_loop()
+        self._timers[:1] = [loop.call_later(self._timeouts.idle, self._watch_idle)]
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
 
 
 async def _relay_pouring(

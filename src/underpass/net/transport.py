@@ -1,15 +1,11 @@
 """`TransportStream`: a `Stream` on an asyncio or uvloop transport, TCP, unix or TLS.
 
 It is the transport's protocol itself, so that the hot path (two of them spliced together by
-`underpass.net.relay`) is one Python call a read: what arrives is written to the other transport,
+`underpass.net.splice`) is one Python call a read: what arrives is written to the other transport,
 and the transports' own buffers carry the back-pressure. Outside a splice, what arrives waits in a
-bounded buffer until `receive` takes it.
-
-States worth knowing:
-
+bounded buffer until `receive` takes it. Worth knowing:
 - uvloop may deliver the first data although reading was paused in `connection_made`, so data is
   always taken, and pausing only bounds what comes after it.
-- A unix socket knows no reset: the other end of one that is aborted sees an end.
 - A TLS transport cannot half-close. When the other end's bytes stop without its close_notify, the
   transport tells `connection_lost(None)` and never `eof_received`: that is truncation, and counts
   as a reset.
@@ -21,22 +17,24 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections import deque
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 from underpass.address import Address
 from underpass.errors import StreamClosed, StreamError
+from underpass.net.ending import Splice
 from underpass.net.line import Line, line_of
 from underpass.net.os_errors import stream_error
 from underpass.net.stream import PORTION, RECEIVE_SIZE, Sink, Stream
 from underpass.net.transport_tap import TransportTap
+from underpass.net.unread import NONE_UNREAD, Unread
 
 # Unread bytes at which reading pauses. One read brings up to 256 KB with uvloop, so the buffer is
 # bounded by this and one read more.
 READ_BUFFER = 64 * 1024
 
-# Unsent bytes at which senders wait. A little more than one uvloop read: a single read does not
-# pause the source, and a stalled reader costs at most two reads (half a MiB).
+# Unsent bytes at which senders wait. A single read does not pause the source, and a stalled reader
+# costs at most two reads of uvloop (half a MiB).
 WRITE_BUFFER = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
 
@@ -55,25 +53,11 @@ FLUSH_SECONDS = 30.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Splice(Protocol):
-    """What a spliced stream tells of itself."""
-
-    def ended(self, stream: TransportStream) -> None:
-        """The other end of `stream` sent FIN, and it was passed on.
-
-        The second FIN of a splice is left to whoever then closes both: closing sends it.
-        """
-
-    def lost(self, stream: TransportStream, error: StreamError | None) -> None:
-        """`stream` is gone; `error` is None after an end in order."""
-
-
-class TransportStream(asyncio.Protocol, Stream):
+class TransportStream(Unread, asyncio.Protocol, Stream):
     """A `Stream` over an asyncio transport; pass the class itself as protocol factory."""
 
     __slots__ = (
         "_can_half_close",
-        "_chunks",
         "_closing",
         "_eof_received",
         "_eof_sent",
@@ -82,12 +66,13 @@ class TransportStream(asyncio.Protocol, Stream):
         "_line",
         "_loop",
         "_lost",
+        "_on_lost",
         "_read_paused",
         "_reader",
         "_sink",
         "_splice",
+        "_taker",
         "_transport",
-        "_unread_size",
         "_write_paused",
         "_writer",
         "received",
@@ -98,7 +83,7 @@ class TransportStream(asyncio.Protocol, Stream):
     can_pour = True
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
+        self._chunks = NONE_UNREAD
         self._unread_size = 0
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -107,15 +92,14 @@ class TransportStream(asyncio.Protocol, Stream):
         self._sink: TransportStream | None = None
         self._line: Line | None = None
         self._splice: Splice | None = None
+        self._taker: Callable[[bytes], bool] | None = None
+        self._on_lost: Callable[[TransportStream], object] | None = None
         self._can_half_close = True
-        self._eof_received = False
-        self._eof_sent = False
-        self._closing = False
-        self._lost = False
-        self._read_paused = False
-        self._write_paused = False
-        self.received = 0
-        self.sent = 0
+        self._eof_received = self._eof_sent = False
+        self._closing = self._lost = False
+        self._read_paused = self._write_paused = False
+        # What a splice writes is not sent by this, and counted where it came.
+        self.received = self.sent = 0
 
     def __repr__(self) -> str:
         state = "LOST" if self._lost else "CLOSING" if self._closing else "OPEN"
@@ -129,7 +113,7 @@ class TransportStream(asyncio.Protocol, Stream):
     def attach(self, transport: asyncio.Transport) -> None:
         """Go on over `transport`, as after a TLS handshake over the one before."""
         self._transport = transport
-        # Asking which loop runs is a system call in Python 3.11.
+        # Kept, as to ask for it is a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
         self._can_half_close = transport.can_write_eof()
         transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER_LOW)
@@ -138,11 +122,11 @@ class TransportStream(asyncio.Protocol, Stream):
         self.received += len(data)
         sink = self._sink
         if sink is not None:
-            sink.sent += len(data)
             sink._transport.write(data)
             return
-        self._chunks.append(data)
-        self._unread_size += len(data)
+        if self._taker is not None and self._is_taken(data):
+            return
+        self._keep_unread(data)
         if self._unread_size >= READ_BUFFER:
             self._pause_reading()
         if self._reader is not None:
@@ -154,7 +138,9 @@ class TransportStream(asyncio.Protocol, Stream):
         if sink is not None and self._splice is not None:
             if not sink._eof_received:
                 sink.end_sending()
-            self._splice.ended(self)
+            self._splice.ended()
+        elif self._taker is not None:
+            self._is_taken(b"")
         self._wake_reader()
         # True keeps the sending direction open; TLS transports close whatever we say.
         return self._can_half_close
@@ -164,12 +150,16 @@ class TransportStream(asyncio.Protocol, Stream):
         in_order = exc is None and (self._eof_received or self._closing)
         if not in_order and self._error is None:
             self._error = stream_error(exc)
+        if self._taker is not None:
+            self._is_taken(b"")
         self._wake_reader()
         self._wake_writer()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
         if self._splice is not None:
             self._splice.lost(self, self._error)
+        if self._on_lost is not None:
+            self._on_lost(self)
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -197,19 +187,7 @@ class TransportStream(asyncio.Protocol, Stream):
             self._resume_reading()
             self._reader = self._loop.create_future()
             await self._reader
-        data = self._chunks.popleft()
-        if len(data) > limit:
-            # All at once: cut one by one, what is left would be copied for each.
-            rest = [data[at : at + limit] for at in range(limit, len(data), limit)]
-            self._chunks.extendleft(reversed(rest))
-            data = data[:limit]
-        self._unread_size -= len(data)
-        return data
-
-    def unread(self, data: bytes) -> None:
-        if data:
-            self._chunks.appendleft(data)
-            self._unread_size += len(data)
+        return self._take_unread(limit)
 
     def send_at_once(self, data: bytes) -> bool:
         self._check_sendable()
@@ -236,7 +214,7 @@ class TransportStream(asyncio.Protocol, Stream):
             self._transport.write(view[start : start + WRITE_BUFFER])
             # A transport that failed while writing tells of it only when the loop has its turn.
             while self._write_paused or self._transport.is_closing():
-                self._writer = asyncio.get_running_loop().create_future()
+                self._writer = self._loop.create_future()
                 await self._writer
                 self._check_sendable()
 
@@ -297,16 +275,15 @@ class TransportStream(asyncio.Protocol, Stream):
 
     def _stop_calls(self) -> None:
         self._closing = True
-        self._chunks.clear()
-        self._unread_size = 0
+        self._drop_unread()
         self._wake_reader()
         self._wake_writer()
 
     async def wait_flushed(self, timeout: float) -> None:
         """After `close_soon`, wait until all is delivered; abort after `timeout` seconds."""
-        if self._lost or not self._transport.get_write_buffer_size():
+        if self.is_flushed:
             return
-        self._gone = asyncio.get_running_loop().create_future()
+        self._gone = self._loop.create_future()
         try:
             async with asyncio.timeout(timeout):
                 await self._gone
@@ -340,6 +317,15 @@ class TransportStream(asyncio.Protocol, Stream):
         return self._lost
 
     @property
+    def is_flushed(self) -> bool:
+        """Whether nothing that was sent still waits here."""
+        return self._lost or not self._transport.get_write_buffer_size()
+
+    def on_lost(self, tell: Callable[[TransportStream], object]) -> None:
+        """Call `tell` with this stream when it is gone, if it is not yet."""
+        self._on_lost = tell
+
+    @property
     def transport(self) -> asyncio.Transport:
         """The transport beneath, for TLS to be started on it."""
         return self._transport
@@ -349,7 +335,19 @@ class TransportStream(asyncio.Protocol, Stream):
         """The literal address of this end; None for a unix socket."""
         return _literal(self._transport.get_extra_info("sockname"))
 
-    # Without tasks: pouring, and the splice, which is that for two transports.
+    # Without tasks: an offer, pouring, and the splice, which is that for two transports.
+
+    def offer_next(self, taker: Callable[[bytes], bool] | None) -> None:
+        """Offer what comes next on a quiet stream to `taker`, once, before anybody receives it.
+
+        What it does not take is received as ever; so is an end or a loss, which it is told as
+        ``b""``. None withdraws the offer.
+        """
+        self._taker = taker
+
+    def _is_taken(self, data: bytes) -> bool:
+        taker, self._taker = self._taker, None
+        return taker is not None and taker(data)
 
     def pour(self, sink: Sink) -> TransportTap:
         return TransportTap(self, sink)
@@ -358,18 +356,20 @@ class TransportStream(asyncio.Protocol, Stream):
         """Write all that has come and comes in to `sink`, and tell `splice` of the end."""
         self._splice = splice
         self._sink = sink
-        while self._chunks:
-            data = self._chunks.popleft()
-            sink.sent += len(data)
+        for data in self._chunks:
             sink._transport.write(data)
-        self._unread_size = 0
+        self._drop_unread()
         if self._lost:
             splice.lost(self, self._error)
         elif self._eof_received:
             sink.end_sending()
-            splice.ended(self)
+            splice.ended()
         elif not sink._write_paused:
             self._resume_reading()
+
+    def leave_splice(self) -> None:
+        """Both streams are at their end."""
+        self._sink = self._splice = None
 
     def _pause_reading(self) -> None:
         if not (self._read_paused or self._eof_received or self._lost or self._closing):

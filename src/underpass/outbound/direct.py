@@ -9,7 +9,7 @@ from typing import Any
 
 from underpass.address import Address, IPAddress
 from underpass.errors import DialError, Failure
-from underpass.net.connect import connect_tcp
+from underpass.net.connect import Connector
 from underpass.net.resolve import Resolver
 from underpass.net.stream import Stream
 from underpass.outbound.happy_eyeballs import race
@@ -32,6 +32,7 @@ class Direct:
     def __init__(self, resolver: Resolver, options: DirectOptions | None = None) -> None:
         self._resolver = resolver
         self._options = options or DirectOptions()
+        self._connector = Connector(self._options.connect_timeout)
 
     async def open(self, address: Address) -> Stream:
         """Resolve and connect; a dial. Raises `DialError`."""
@@ -45,14 +46,14 @@ class Direct:
     def connect(self, candidates: Sequence[IPAddress], port: int) -> Coroutine[Any, Any, Stream]:
         """Connect to the first of `candidates` that answers. Raises `DialError`."""
         if len(candidates) == 1:
-            return connect_tcp(candidates[0], port, self._options.connect_timeout)
+            return self._connector.connect(candidates[0], port)
         return self._race(candidates, port)
 
     async def _race(self, candidates: Sequence[IPAddress], port: int) -> Stream:
         timeout = self._options.connect_timeout
 
         async def attempt(ip: IPAddress) -> Stream:
-            return await connect_tcp(ip, port, timeout)
+            return await self._connector.connect(ip, port)
 
         try:
             async with asyncio.timeout(timeout):

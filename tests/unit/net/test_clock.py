@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from underpass.net.clock import Patience, TimeLimit
+from underpass.net.clock import Alarm, Patience, TimeLimit
 
 SOON = 0.001
 NEVER = 60.0
@@ -161,4 +162,87 @@ async def test_patience_ends_by_hand_while_something_is_waited_for() -> None:
     with patience.within(NEVER):
         await asyncio.sleep(0)
     patience.end()
+    patience.end()
+
+
+# --- Alarm
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_an_alarm_rings_for_who_waits_too_long_and_in_order() -> None:
+    late: list[str] = []
+    alarm = Alarm(0.01, late.append)
+    for item in ("first", "in time", "second"):
+        alarm.begin(item)
+    alarm.end("in time")
+    alarm.end("never began")
+    await until(lambda: len(late) == 2)
+    assert late == ["first", "second"]
+    assert len(alarm) == 0
+
+
+async def test_an_alarm_that_rang_waits_for_the_next() -> None:
+    late: list[tuple[str, int]] = []
+    alarm: Alarm[str] = Alarm(0.02, lambda item: late.append((item, len(alarm))))
+    alarm.begin("one")
+    await asyncio.sleep(0.01)
+    alarm.begin("other")
+    await until(lambda: len(late) == 2)
+    assert late == [("one", 1), ("other", 0)]
+    alarm.begin("third")
+    await until(lambda: len(late) == 3)
+
+
+async def test_who_is_ended_by_another_is_not_rung_for() -> None:
+    late: list[str] = []
+
+    def act(item: str) -> None:
+        late.append(item)
+        alarm.end("other")
+
+    alarm = Alarm(SOON, act)
+    alarm.begin("one")
+    alarm.begin("other")
+    await until(lambda: len(alarm) == 0)
+    assert late == ["one"]
+
+
+async def test_an_alarm_without_seconds_never_rings() -> None:
+    late: list[str] = []
+    alarm = Alarm(0, late.append)
+    alarm.begin("one")
+    assert len(alarm) == 0
+
+
+async def test_a_limit_may_wait_at_an_alarm() -> None:
+    alarm = Alarm(SOON, TimeLimit.expire)
+    with pytest.raises(TimeoutError), TimeLimit(None, alarm):
+        await for_ever()
+    with TimeLimit(None, alarm):
+        assert len(alarm) == 1
+        await asyncio.sleep(0)
+    assert len(alarm) == 0
+    limit = TimeLimit(None, Alarm(NEVER, TimeLimit.expire))
+    asyncio.get_running_loop().call_soon(limit.expire)
+    with pytest.raises(TimeoutError), limit:
+        await for_ever()
+    assert limit.has_expired
+
+
+async def test_patience_may_be_had_anew_within_a_wait() -> None:
+    loop = asyncio.get_running_loop()
+    patience = Patience()
+    loop.call_soon(patience.restart, loop, SOON)
+    with pytest.raises(TimeoutError), patience.within(NEVER):
+        await for_ever()
+    started = loop.time()
+    loop.call_later(0.005, patience.restart, loop, 0.02)
+    with pytest.raises(TimeoutError), patience.within(0.01):
+        await for_ever()
+    assert loop.time() - started >= 0.02
     patience.end()

@@ -19,6 +19,7 @@ from underpass.net.connect import (
     KEEPALIVE_IDLE,
     KEEPALIVE_INTERVAL,
     KEEPALIVE_PROBES,
+    Connector,
     connect_tcp,
     connect_tls,
 )
@@ -77,6 +78,28 @@ async def test_a_stream_is_opened_and_watched_by_the_kernel(listener: socket.soc
         await stream.send(b"hello")
         assert other.recv(5) == b"hello"
         await free(stream)
+
+
+async def test_a_stream_of_many_is_watched_once_it_has_lived_for_a_while(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpass.net.connect.KEEPALIVE_AFTER", 0.01)
+    connector = Connector(SECONDS)
+    short = await connector.connect(LOOPBACK, port_of(listener))
+    stream = await connector.connect(LOOPBACK, port_of(listener))
+    await free(short)
+    sock = stream.transport.get_extra_info("socket")
+    assert not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    async with asyncio.timeout(SECONDS):
+        while not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+            await asyncio.sleep(0.001)
+    await free(stream)
+
+
+async def test_many_dials_share_their_time_out(blackhole: int) -> None:
+    with pytest.raises(DialError, match=r"after 0\.01 s") as caught:
+        await Connector(0.01).connect(LOOPBACK, blackhole)
+    assert caught.value.failure is Failure.CONNECTION_TIMEOUT
 
 
 async def test_nobody_listening_is_refused(listener: socket.socket) -> None:

@@ -102,3 +102,17 @@ async def test_who_waits_for_the_last_to_leave_is_woken_by_it() -> None:
         assert not waiting.done()
         tickets[1].leave()
         await waiting
+
+
+def test_a_place_that_is_kept_is_evicted_by_its_new_holder() -> None:
+    gate = Gate(GateLimits())
+    ended: list[str] = []
+    ticket = admit(gate, "192.0.2.1")
+    ticket.on_evict(lambda: ended.append("task"))
+    ticket.keep(lambda: ended.append("tunnel"))
+    assert ticket.is_kept
+    gate.evict_all()
+    assert ended == ["tunnel"]
+    assert len(gate) == 1
+    ticket.leave()
+    assert len(gate) == 0

@@ -148,3 +148,29 @@ async def test_evicted_client_is_reset() -> None:
         writer.close()
         with contextlib.suppress(ConnectionResetError):
             await writer.wait_closed()
+
+
+async def test_a_stream_whose_place_is_kept_outlives_its_task() -> None:
+    kept: list[tuple[TransportStream, Ticket]] = []
+
+    async def keep(stream: TransportStream, ticket: Ticket) -> None:
+        ticket.keep(stream.abort)
+        kept.append((stream, ticket))
+
+    service = Service(keep, Gate(GateLimits()))
+    async with listening(service) as name:
+        reader, writer = await asyncio.open_connection(*name)
+        async with asyncio.timeout(5):
+            while not kept:
+                await asyncio.sleep(0)
+            [(stream, ticket)] = kept
+            await asyncio.sleep(0)
+            await stream.send(b"still here")
+            assert await reader.read(10) == b"still here"
+            assert len(service.gate) == 1
+            await stream.close()
+            ticket.leave()
+            assert len(service.gate) == 0
+            assert await reader.read(1) == b""
+        writer.close()
+        await writer.wait_closed()
