@@ -37,7 +37,7 @@ class MessageStream(Generic[Reader]):
         """
         event = self.reader.next_event()
         while event is NEED_DATA:
-            self._hand_over(await self.stream.receive())
+            self.hand_over(await self.stream.receive())
             event = self.reader.next_event()
         return event
 
@@ -47,7 +47,7 @@ class MessageStream(Generic[Reader]):
         if event is NEED_DATA:
             with self._patience.within(seconds):
                 while event is NEED_DATA:
-                    self._hand_over(await self.stream.receive())
+                    self.hand_over(await self.stream.receive())
                     event = self.reader.next_event()
         return event
 
@@ -67,7 +67,7 @@ class MessageStream(Generic[Reader]):
     async def fill_within(self, seconds: float | None) -> None:
         """`fill` with a time-out: raises `TimeoutError`."""
         with self._patience.within(seconds):
-            self._hand_over(await self.stream.receive())
+            self.hand_over(await self.stream.receive())
 
     def stop_waiting(self) -> None:
         """End a wait of `fill_within` or `next_event_within` as if its time were over."""
@@ -79,9 +79,10 @@ class MessageStream(Generic[Reader]):
 
     async def fill(self) -> None:
         """Receive once and hand it to the reader."""
-        self._hand_over(await self.stream.receive())
+        self.hand_over(await self.stream.receive())
 
-    def _hand_over(self, data: bytes) -> None:
+    def hand_over(self, data: bytes) -> None:
+        """Let the reader have what was received; ``b""`` is the other end's end."""
         if data:
             self.reader.receive_data(data)
         else:

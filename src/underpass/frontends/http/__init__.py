@@ -4,6 +4,7 @@
 - `conversation`: one client's requests in turn
 - `connect`: CONNECT, from the dial to the relay
 - `forward`: one absolute-form request and its response
+- `quick`: those of them that are simple, without the client's task
 - `own`: requests for the proxy itself
 - `pool`: streams to destinations that wait for their next request
 - `authentication`: who a client is

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from underpass.access import Principal
 from underpass.errors import DialError, Failure, RemoteProtocolError, StreamError
 from underpass.frontends.http import connect, own
 from underpass.frontends.http.authentication import Authenticator, Throttled
-from underpass.frontends.http.exchange import Exchange, Refused, refuse
+from underpass.frontends.http.exchange import CUT, Exchange, Refused, refuse
 from underpass.frontends.http.forward import Forwarding
+from underpass.frontends.http.quick import Quick, UnderWay
 from underpass.frontends.http.state import FrontEndState
+from underpass.net.clock import TimeLimit
 from underpass.net.gate import Ticket
 from underpass.net.message_stream import ANSWER_SECONDS, MessageStream
+from underpass.net.relay import Ending
 from underpass.net.stream import Stream
+from underpass.net.transport import TransportStream
 from underpass.observe import Counter
 from underpass.protocol.http.credentials import parse_proxy_authorization
 from underpass.protocol.http.fields import Fields
@@ -27,6 +32,7 @@ from underpass.protocol.http.message import PAUSED, RequestReader
 from underpass.protocol.http.refusal import Refusal, refusal_response
 from underpass.protocol.http.rules import wants_keep_alive
 from underpass.protocol.http.target import ABSOLUTE_FORM, AUTHORITY_FORM, form_of
+from underpass.protocol.http.whole import whole_request
 
 # Random bytes of a request id: enough to find one line in a day's log.
 ID_BYTES = 4
@@ -40,34 +46,82 @@ _CONNECTS = Counter.REQUESTS_CONNECT
 _TUNNELS = Counter.TUNNELS_OPEN
 
 
+# The head of one that is to be answered, or one that has been sent on already.
+Request: TypeAlias = RequestHead | UnderWay
+
+
 class Conversation:
     """Serves the requests that come over one stream, one after the other."""
+
+    __slots__ = (
+        "_came_whole",
+        "_exchange",
+        "_first_wait",
+        "_is_idle",
+        "_is_settled",
+        "_kept_forwarding",
+        "_kept_inbound",
+        "_quick",
+        "_state",
+        "_stream",
+        "_ticket",
+    )
 
     def __init__(self, state: FrontEndState, stream: Stream, ticket: Ticket) -> None:
         self._state = state
         self._ticket = ticket
         self._stream = stream
-        self._inbound = MessageStream(stream, RequestReader(state.options.head))
-        self._forwarding = Forwarding(state, self._inbound, ticket.client)
+        # Made for a request that needs them; a tunnel's, which has come whole, does not.
+        self._kept_inbound: MessageStream[RequestReader] | None = None
+        self._kept_forwarding: Forwarding | None = None
+        self._first_wait: TimeLimit | None = None
+        self._quick: Quick | None = None
+        # The present request has come whole, and the reader has seen none of it.
+        self._came_whole = False
         # Between two requests, where nothing is lost when the conversation ends.
         self._is_idle = False
         self._is_settled = False
         self._exchange: Exchange | None = None
 
     async def run(self) -> None:
-        """Serve until the client ends, breaks the protocol or is refused for good."""
+        """Serve until the client ends, breaks the protocol or is refused for good.
+
+        A tunnel that stands goes on without this: the ticket is then kept.
+        """
         try:
-            head = await self._first_head()
-            while head is not None and await self._serve(head):
+            request = await self._first_head()
+            while request is not None and await self._serve(request):
                 self._begin_next()
-                head = await self._next_head()
+                request = await self._next_request()
         except StreamError:
             # The client is gone, and with it whoever could be told.
             self._stream.abort()
         finally:
-            self._forwarding.end()
-            self._inbound.end()
-        await self._stream.close()
+            if self._quick is not None:
+                self._quick.end()
+            if self._kept_forwarding is not None:
+                self._kept_forwarding.end()
+            if self._kept_inbound is not None:
+                self._kept_inbound.end()
+        if not self._ticket.is_kept:
+            await self._stream.close()
+
+    @property
+    def _inbound(self) -> MessageStream[RequestReader]:
+        """What is received, as requests."""
+        inbound = self._kept_inbound
+        if inbound is None:
+            reader = RequestReader(self._state.options.head)
+            inbound = self._kept_inbound = MessageStream(self._stream, reader)
+        return inbound
+
+    @property
+    def _forwarding(self) -> Forwarding:
+        forwarding = self._kept_forwarding
+        if forwarding is None:
+            forwarding = Forwarding(self._state, self._inbound, self._ticket.client)
+            self._kept_forwarding = forwarding
+        return forwarding
 
     async def fail(self) -> None:
         """End after a bug of ours: with 500 where no answer has begun, else with a cut."""
@@ -82,6 +136,9 @@ class Conversation:
 
     def _begin_next(self) -> None:
         """Go on to the next request, past the end of one that was answered unread."""
+        if self._came_whole:
+            self._came_whole = False
+            return
         reader = self._inbound.reader
         while reader.next_event() is not PAUSED:
             pass
@@ -89,28 +146,47 @@ class Conversation:
 
     def drain(self) -> None:
         """Stop waiting for a next request; one under way is finished."""
-        if self._is_idle:
+        if self._is_idle and self._first_wait is not None:
+            self._first_wait.expire()
+        elif self._is_idle:
             self._inbound.stop_waiting()
+            if self._quick is not None:
+                self._quick.stop_waiting()
 
-    async def _first_head(self) -> RequestHead | None:
+    async def _first_head(self) -> Request | None:
         """Return the first head: its time runs from accepting, however late its first byte is."""
-        timeout = self._state.options.head_timeout
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + timeout
-        if not await self._something_comes(timeout):
+        state = self._state
+        started = time.monotonic()
+        if state.draining:
             return None
-        return await self._head_within(max(0.0, deadline - clock()))
+        self._is_idle = True
+        try:
+            with TimeLimit(None, state.first_heads) as self._first_wait:
+                data = await self._stream.receive()
+        except TimeoutError:
+            # A client that says nothing is told nothing.
+            return None
+        finally:
+            self._is_idle, self._first_wait = False, None
+        head = whole_request(data, state.options.head)
+        if head is not None:
+            self._came_whole = True
+            return head
+        self._inbound.hand_over(data)
+        elapsed = time.monotonic() - started
+        return await self._head_within(max(0.0, state.options.head_timeout - elapsed))
 
-    async def _next_head(self) -> RequestHead | None:
-        """Return a later head, its time from its first byte; None when the conversation is over."""
+    async def _next_request(self) -> Request | None:
+        """Return a later request, its head's time from its first byte; None when all is over."""
         options = self._state.options
-        comes = self._inbound.reader.has_buffered
-        if comes:
+        if self._inbound.reader.has_buffered:
             # Others get their turn between two requests of a burst.
             await asyncio.sleep(0)
-        else:
-            comes = await self._something_comes(options.keep_alive_timeout)
-        return await self._head_within(options.head_timeout) if comes else None
+        elif not await self._something_comes(options.keep_alive_timeout):
+            return None
+        elif self._quick is not None and (left := self._quick.left()) is not None:
+            return left
+        return await self._head_within(options.head_timeout)
 
     async def _head_within(self, seconds: float) -> RequestHead | None:
         """Return the head that has begun to come; None once it is refused, or the client ended."""
@@ -126,12 +202,16 @@ class Conversation:
         return event if isinstance(event, RequestHead) else None
 
     async def _something_comes(self, timeout: float) -> bool:
-        """Wait for the first bytes of a request. A client that says nothing is told nothing."""
+        """Wait for the first bytes of a later request, or for one that `Quick` leaves to us."""
         if self._state.draining:
             return False
+        if self._quick is None and isinstance(self._stream, TransportStream):
+            forwarding, client = self._forwarding, self._ticket.client
+            self._quick = Quick(self._state, self._stream, forwarding, client)
         self._is_idle = True
         try:
-            await self._inbound.fill_within(timeout)
+            if self._quick is None or not await self._quick.wait(timeout):
+                await self._inbound.fill_within(timeout)
         except TimeoutError:
             return False
         finally:
@@ -145,17 +225,25 @@ class Conversation:
         finally:
             self._state.observer.access(exchange.record())
 
-    async def _serve(self, head: RequestHead) -> bool:
+    async def _serve(self, request: Request) -> bool:
         """Serve one request; return whether the conversation goes on."""
-        has_body = self._inbound.reader.framing is not NO_BODY
-        self._exchange = exchange = Exchange(head, self._ticket.client, body_unread=has_body)
+        if isinstance(request, UnderWay):
+            self._came_whole = True
+            exchange = request.errand.exchange
+        else:
+            framing = NO_BODY if self._came_whole else self._inbound.reader.framing
+            exchange = Exchange(request, self._ticket.client, framing)
+        self._exchange = exchange
         try:
+            if isinstance(request, UnderWay):
+                errand, server, _ = request
+                return await self._forwarding.carry_out(errand, server, is_sent=True)
             if self._state.authenticator is not None:
-                exchange.principal = await self._authenticate(self._state.authenticator, head)
+                exchange.principal = await self._authenticate(self._state.authenticator, request)
             if not self._is_settled:
                 self._is_settled = True
                 self._ticket.settled()
-            return await self._answer(exchange, head)
+            return await self._answer(exchange, request)
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
         except DialError as error:
@@ -169,7 +257,7 @@ class Conversation:
             exchange.reason = str(error)
             raise
         except asyncio.CancelledError:
-            exchange.reason = "ended by this proxy"
+            exchange.reason = CUT
             raise
         except Exception:
             # Recorded before `fail` tells the client.
@@ -178,7 +266,8 @@ class Conversation:
             exchange.status = exchange.status or Failure.INTERNAL.status
             raise
         finally:
-            self._state.observer.access(exchange.record())
+            if not self._ticket.is_kept:
+                self._state.observer.access(exchange.record())
 
     def _answer(self, exchange: Exchange, head: RequestHead) -> Coroutine[Any, Any, bool]:
         form = form_of(head)
@@ -190,18 +279,24 @@ class Conversation:
 
     async def _connect(self, exchange: Exchange, head: RequestHead) -> bool:
         """Serve a CONNECT, after which no request can come: always False."""
-        observer = self._state.observer
+        state, observer = self._state, self._state.observer
         observer.counters.add(_CONNECTS)
         address = connect.connect_target(head)
         exchange.address = str(address)
-        destination = await self._state.outbound.dial_as(exchange.principal)(address)
+        destination = await state.outbound.dial_as(exchange.principal)(address)
         exchange.status = 200
         exchange.answered = True
+        client = self._stream if self._came_whole else self._inbound.release()
+        if isinstance(client, TransportStream) and isinstance(destination, TransportStream):
+            if await connect.tell(client, destination):
+                tunnel = connect.StandingTunnel(exchange, observer, self._ticket)
+                tunnel.relay(client, destination, state.splicer)
+            else:
+                exchange.reason = Ending.LEFT_RESET.value
+            return False
         observer.counters.add(_TUNNELS)
         try:
-            transfer = await connect.tunnel(
-                self._inbound.release(), destination, self._state.options.relay, exchange
-            )
+            transfer = await connect.tunnel(client, destination, state.options.relay, exchange)
         finally:
             observer.counters.add(_TUNNELS, -1)
         exchange.sent, exchange.received = transfer.sent, transfer.received

@@ -9,8 +9,12 @@ from underpass.errors import Failure
 from underpass.frontends.http.authentication import ANONYMOUS
 from underpass.observe import AccessRecord
 from underpass.protocol.http.fields import Fields
+from underpass.protocol.http.framing import NO_BODY, Framing
 from underpass.protocol.http.head import RequestHead
 from underpass.protocol.http.refusal import Refusal
+
+# Why an exchange ended that this proxy did not let come to its end.
+CUT = "ended by this proxy"
 
 
 class Refused(Exception):  # noqa: N818
@@ -50,16 +54,17 @@ class Exchange:
     request_id: str = ""
     # True once a byte of the answer is out: from then on a failure can only cut the stream.
     answered: bool = False
-    # True while the request's body has not been read to its end.
-    body_unread: bool = False
     # True while the client is to send more of its body, and while it may wait for 100 before that.
     body_awaited: bool = False
     continue_awaited: bool = False
 
-    def __init__(self, head: RequestHead | None, client: str, *, body_unread: bool = False) -> None:
+    def __init__(self, head: RequestHead | None, client: str, framing: Framing = NO_BODY) -> None:
         self.head = head
+        self.framing = framing
+        # True while the request's body has not been read to its end.
+        self.body_unread = framing is not NO_BODY
+        self.method = head.method.decode("ascii") if head else "-"
         self.client = client
-        self.body_unread = body_unread
         self.started = time.monotonic()
 
     def record(self) -> AccessRecord:
@@ -67,7 +72,7 @@ class Exchange:
         return AccessRecord(
             user=self.principal.name if self.principal is not ANONYMOUS else "-",
             client=self.client,
-            method=self.head.method.decode("ascii") if self.head else "-",
+            method=self.method,
             address=self.address,
             status=self.status,
             sent=self.sent,

@@ -83,6 +83,11 @@ class Forwarding:
             server.stream.close_soon()
         self._bound.clear()
 
+    @property
+    def has_bound(self) -> bool:
+        """Whether a server's stream is bound to this client."""
+        return bool(self._bound)
+
     async def answer(self, exchange: Exchange, head: RequestHead) -> bool:
         """Forward `head` and what follows it; return whether the conversation goes on.
 
@@ -97,29 +102,45 @@ class Forwarding:
         if forwards == 0:
             return await own.answer(self._inbound, exchange, head) and not self._state.draining
         errand = self._errand(exchange, head, target)
-        server = self._kept(errand.key)
+        return await self.carry_out(errand, self._kept(errand.key))
+
+    async def carry_out(
+        self, errand: Errand, server: Server | None, *, is_sent: bool = False
+    ) -> bool:
+        """Send the request over `server`, where one was kept, and bring the response; see `answer`.
+
+        `is_sent`: the request went out over it already.
+        """
+        exchange = errand.exchange
         # Ends by itself: the route counts how often a request must be sent again.
         while True:
             is_fresh = server is None
             server = server or await self._open(errand.route)
             try:
-                return await self._exchange(server, errand) and not self._state.draining
+                goes_on = await self._exchange(server, errand, is_sent=is_sent)
+                return goes_on and not self._state.draining
             except SendAgain:
                 pass
             except ServerEnded:
                 # One that ended while it was kept. Only what may be repeated is sent again.
-                if is_fresh or exchange.sent or exchange.answered or not is_idempotent(head.method):
+                if (
+                    is_fresh
+                    or exchange.sent
+                    or exchange.answered
+                    or not is_idempotent(errand.request.method)
+                ):
                     raise refuse(Failure.CONNECTION_TERMINATED, "no answer came") from None
             server = None
+            is_sent = False
 
     def _errand(self, exchange: Exchange, head: RequestHead, target: AbsoluteTarget) -> Errand:
-        outgoing = self._outgoing(head, target)
+        outgoing = self._outgoing(exchange, head, target)
         route = self._state.outbound.route_for(exchange.principal, target.address)
-        key = self._key_for(exchange.principal, target.address)
+        key = self.key_for(exchange.principal, target.address)
         body = SentBody(REPEATABLE_BYTES if route.may_repeat else 0)
         return Errand(exchange, head, outgoing, target, route, key, body)
 
-    def _key_for(self, principal: Principal, address: Address) -> PoolKey:
+    def key_for(self, principal: Principal, address: Address) -> PoolKey:
         """The key to the pool: that of the request before where it is the same, as with most."""
         key, generation = self._key, self._state.generation
         if (
@@ -132,16 +153,18 @@ class Forwarding:
         return key
 
     def _check(self, exchange: Exchange, head: RequestHead) -> None:
-        if has_loop(head.fields, self._state.options.pseudonym.encode("ascii")):
+        if has_loop(head.fields, self._state.options.via_name):
             raise refuse(Failure.LOOP, "this request has been here before")
         exchange.continue_awaited = expects_continue(head)
         limit = self._state.options.max_body_bytes
-        if limit and self._inbound.reader.framing.length > limit:
+        if limit and exchange.framing.length > limit:
             raise refuse(Failure.BODY_TOO_LARGE, f"at most {limit} bytes")
 
-    def _outgoing(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
-        outgoing = forwarded_request(head, target, self._state.options.pseudonym.encode("ascii"))
-        if self._inbound.reader.framing is CHUNKED:
+    def _outgoing(
+        self, exchange: Exchange, head: RequestHead, target: AbsoluteTarget
+    ) -> RequestHead:
+        outgoing = forwarded_request(head, target, self._state.options.via_name)
+        if exchange.framing is CHUNKED:
             fields = outgoing.fields.adding(b"Transfer-Encoding", b"chunked")
             return RequestHead(outgoing.method, outgoing.target, HTTP_11, fields)
         return outgoing
@@ -162,17 +185,13 @@ class Forwarding:
     async def _open(self, route: Route) -> Server:
         return MessageStream(await route.open(), ResponseReader(self._state.options.head))
 
-    async def _exchange(self, server: Server, errand: Errand) -> bool:
+    async def _exchange(self, server: Server, errand: Errand, *, is_sent: bool) -> bool:
         responder = Responder(self._state, server, self._inbound, errand.exchange, errand.route)
         try:
             outgoing = errand.route.addressed(errand.head, errand.target)
             server.reader.expect(outgoing.method)
-            data = serialise_request(outgoing)
-            try:
-                if not server.stream.send_at_once(data):
-                    await server.stream.send(data)
-            except StreamError:
-                raise ServerEnded from None
+            if not is_sent:
+                await _send(server, serialise_request(outgoing))
             if errand.exchange.body_unread or errand.body.pieces:
                 goes_on = await self._with_body(server, errand, responder)
             else:
@@ -225,6 +244,14 @@ class Forwarding:
             self._bound[key] = server
         else:
             responder.reusable = False
+
+
+async def _send(server: Server, data: bytes) -> None:
+    try:
+        if not server.stream.send_at_once(data):
+            await server.stream.send(data)
+    except StreamError:
+        raise ServerEnded from None
 
 
 def _sent_too_much() -> Refused:

@@ -130,7 +130,7 @@ class Responder:
         return refuse(Failure.RESPONSE_TIMEOUT, "the server is silent")
 
     def _forwarded(self, head: ResponseHead) -> ResponseHead:
-        return forwarded_response(head, self._state.options.pseudonym.encode("ascii"))
+        return forwarded_response(head, self._state.options.via_name)
 
     def _client_fields(
         self, request: RequestHead, head: ResponseHead, *, chunked: bool

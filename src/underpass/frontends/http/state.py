@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,14 +10,17 @@ from underpass.access import Principal
 from underpass.address import Address
 from underpass.frontends.http.authentication import Authenticator
 from underpass.frontends.http.pool import Pool, PoolLimits
+from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.relay import RelayTimeouts
 from underpass.net.route import Route
+from underpass.net.splice import Splicer
 from underpass.net.stream import Dial
 from underpass.observe import Observer
 from underpass.protocol.http.head import HeadLimits
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, for what is kept of it.
+@dataclass(frozen=True)
 class FrontEndOptions:
     """How a front end behaves. Times in seconds, sizes in bytes, 0 for no bound.
 
@@ -33,6 +37,11 @@ class FrontEndOptions:
     max_body_bytes: int = 0
     relay: RelayTimeouts = field(default_factory=RelayTimeouts)
     pool: PoolLimits = field(default_factory=PoolLimits)
+
+    @functools.cached_property
+    def via_name(self) -> bytes:
+        """`pseudonym` as it stands in Via."""
+        return self.pseudonym.encode("ascii")
 
 
 class Outbound(Protocol):
@@ -57,3 +66,15 @@ class FrontEndState:
     draining: bool = False
     # Counts replacements, so that what a stream was opened under can be told from what holds now.
     generation: int = 0
+    # What waits for its first request, and what relays without a task: one timer for all of each.
+    first_heads: Alarm[TimeLimit] = field(init=False)
+    splicer: Splicer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.use(self.options)
+
+    def use(self, options: FrontEndOptions) -> None:
+        """Go by `options` from now on."""
+        self.options = options
+        self.first_heads = Alarm(options.head_timeout, TimeLimit.expire)
+        self.splicer = Splicer(options.relay)

@@ -7,12 +7,21 @@ import contextlib
 
 import pytest
 
-from tests.unit.frontends.http.dialogue import Dialled, RawClient, Script, bench, field_of, origin
+from tests.unit.frontends.http.dialogue import (
+    SECONDS,
+    Dialled,
+    RawClient,
+    Script,
+    bench,
+    field_of,
+    origin,
+)
 from tests.unit.net.test_message_stream import Scripted, messages
 from underpass.errors import StreamReset
 from underpass.frontends.http.exchange import Exchange
 from underpass.frontends.http.state import FrontEndOptions
 from underpass.frontends.http.upload import SentBody, Upload
+from underpass.protocol.http.framing import UNTIL_CLOSE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 QUICK = FrontEndOptions(response_timeout=0.05)
@@ -39,7 +48,7 @@ def test_a_sent_body_is_kept_as_long_as_it_is_small() -> None:
 
 @pytest.mark.parametrize("kept", [[], [b"begin"]])
 async def test_a_server_that_wants_no_more_is_left_to_say_why(kept: list[bytes]) -> None:
-    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    exchange = Exchange(None, "127.0.0.1", UNTIL_CLOSE)
     inbound = messages(put(b"h", LENGTH) + b"01234")
     await inbound.next_event()
     sent = SentBody(100)
@@ -53,7 +62,7 @@ async def test_a_server_that_wants_no_more_is_left_to_say_why(kept: list[bytes])
 
 
 async def test_what_was_sent_before_goes_first() -> None:
-    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    exchange = Exchange(None, "127.0.0.1", UNTIL_CLOSE)
     inbound = messages(put(b"h", LENGTH) + b"01234", b"56789")
     await inbound.next_event()
     sent, server = SentBody(100), Scripted()
@@ -65,7 +74,7 @@ async def test_what_was_sent_before_goes_first() -> None:
 
 
 async def test_tiny_chunks_go_on_together_and_others_get_their_turn() -> None:
-    exchange = Exchange(None, "127.0.0.1", body_unread=True)
+    exchange = Exchange(None, "127.0.0.1", UNTIL_CLOSE)
     inbound = messages(put(b"h", CHUNKED) + b"1\r\nx\r\n" * 1000, b"0\r\n\r\n")
     await inbound.next_event()
     server, turns = Scripted(), 0
@@ -241,6 +250,9 @@ async def test_a_body_that_its_client_cuts_is_never_whole(fields: bytes, how: st
             client.reset()
         record = await b.record()
         assert record.status == (400 if how == "end" else 0)
+        async with asyncio.timeout(SECONDS):
+            while not got:
+                await asyncio.sleep(0.001)
     assert got == ["reset"]
 
 
