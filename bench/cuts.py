@@ -30,7 +30,7 @@ from bench.programs.tunnel_program import Place, TunnelProgram
 from bench.programs.tunnels import CARRIERS_CUT
 from bench.report import Report
 from bench.steady import Account, Steady
-from bench.tunnel_run import chosen
+from bench.tunnel_run import chosen, described
 
 STREAMS = 8
 CUT_EVERY = 5.0
@@ -127,15 +127,13 @@ def main(arguments: Sequence[str]) -> int:
     raise_file_limit()
     end_in_order()
     here = chosen(CARRIERS_CUT, options)
-    programs = [program for program, _ in here.values()]
-    known = {name: {"version": v, "remark": p.remark} for name, (p, v) in here.items()}
-    report = Report(CHAPTER, options, known)
+    report = Report(CHAPTER, options, described(here))
     cuts = QUICK_CUTS if options.quick else FULL_CUTS
     origin = Origin()
     try:
         for number in range(options.rounds):
             report.begin_round(number)
-            uvloop.run(run_round(programs, origin, cuts, report))
+            uvloop.run(run_round([program for program, _ in here], origin, cuts, report))
     finally:
         origin.close()
     return report.finish(cuts * CUT_EVERY)

@@ -41,7 +41,7 @@ class Effort:
         return Load(mode, service, streams, *length, patience=PATIENCE_SECONDS, setup=SETUP_SECONDS)
 
 
-FULL = Effort(seconds=1.0, warmup=0.3, box_seconds=1.5, box_warmup=0.7)
+FULL = Effort(seconds=1.0, warmup=0.3, box_seconds=1.5, box_warmup=1.5)
 QUICK = Effort(seconds=0.4, warmup=0.1, box_seconds=0.8, box_warmup=0.4)
 
 

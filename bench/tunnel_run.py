@@ -18,6 +18,7 @@ from bench.processes import (
     raise_file_limit,
 )
 from bench.programs.tunnel_program import TunnelProgram
+from bench.programs.tunnels import US_BOXED, US_DIRECT
 from bench.report import Report
 from bench.tunnel_measurements import FULL, QUICK, Bench, Effort, Measurement
 
@@ -80,22 +81,27 @@ def applies(measurement: Measurement, program: TunnelProgram | None) -> bool:
     """Whether a measurement says something of a program."""
     if program is None:
         return measurement.direct_too and measurement.box is None
+    if program == (US_DIRECT if measurement.box else US_BOXED):
+        return False
     return measurement.streams == 1 or program.name not in ONE_STREAM
 
 
-def chosen(
-    programs: Sequence[TunnelProgram], options: Options
-) -> dict[str, tuple[TunnelProgram, str]]:
+def chosen(programs: Sequence[TunnelProgram], options: Options) -> list[tuple[TunnelProgram, str]]:
     """The programs that are here (of those wanted), with their versions; says who is missing."""
-    found = {}
+    found = []
     for program in programs:
         if not options.wants(program.name):
             continue
         if version := program.version():
-            found[program.name] = (program, version)
+            found.append((program, version))
         else:
             print(f"{program.name} is not here and is left out (python -m bench.peers install)")
     return found
+
+
+def described(programs: Sequence[tuple[TunnelProgram, str]]) -> dict[str, dict[str, str]]:
+    """What the page says of each program."""
+    return {p.name: {"version": version, "remark": p.remark} for p, version in programs}
 
 
 def run_scenario(
@@ -109,12 +115,11 @@ def run_scenario(
     end_in_order()
     here = chosen(programs, options)
     effort = QUICK if options.quick else FULL
-    known = {name: {"version": v, "remark": p.remark} for name, (p, v) in here.items()}
-    report = Report(chapter, options, known)
+    report = Report(chapter, options, described(here))
     wanted = [m for m in plan if options.only in (None, m.name)]
     origin = Origin()
     try:
-        run = Run(origin, effort, report, wanted, [None, *(p for p, _ in here.values())])
+        run = Run(origin, effort, report, wanted, [None, *(program for program, _ in here)])
         for number in range(options.rounds):
             run.round(number)
     finally:

@@ -18,19 +18,23 @@ STATE = "server-state"
 
 @dataclass(frozen=True, slots=True)
 class Underpass:
-    """One row of ours. `carrier`: which kind; `tls`: the server speaks TLS around it as well."""
+    """One row of ours. `carrier`: which kind; `tls`: the server speaks TLS around it as well.
+
+    `note` says in other words which carrier it is.
+    """
 
     name: str
     carrier: str
     tls: bool = False
     client_flags: tuple[str, ...] = ()
     server_flags: tuple[str, ...] = ()
+    note: str = ""
     entry: Entry = field(default="socks5", init=False)
 
     @property
     def remark(self) -> str:
         around = ", inside TLS" if self.tls else ""
-        return f"Python on uvloop, carrier {self.carrier}; {ENCRYPTION}{around}"
+        return f"Python on uvloop, {self.note or f'carrier {self.carrier}'}; {ENCRYPTION}{around}"
 
     def version(self) -> str | None:
         here = Path(_command()).exists()

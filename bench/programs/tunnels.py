@@ -40,9 +40,14 @@ GOOD_NETWORK: tuple[TunnelProgram, ...] = (
     Openssh(),
 )
 
-# Networks without Upgrade and CONNECT.
+_CHOICE = "carrier stream, through a box the one it chooses"
+# Left to itself the client would take a WebSocket where there is no box to keep it out.
+US_DIRECT = Underpass(US, "stream", note=_CHOICE)
+US_BOXED = Underpass(US, "auto", note=_CHOICE)
+# Networks without Upgrade and CONNECT; the first two are one row.
 REQUESTS_ONLY: tuple[TunnelProgram, ...] = (
-    STREAM,
+    US_DIRECT,
+    US_BOXED,
     Underpass(US_POLL, "poll"),
     Underpass(US_GET, "get"),
     Gost("gost PHT", "Go, POST up and GET down; no encryption", "pht"),
@@ -55,7 +60,7 @@ REQUESTS_ONLY: tuple[TunnelProgram, ...] = (
 CARRIERS_CUT: tuple[TunnelProgram, ...] = tuple(
     program
     for program in dict.fromkeys((*GOOD_NETWORK, *REQUESTS_ONLY))
-    if program.name not in (US_TLS, US_GET, "httptunnel")
+    if program not in (US_DIRECT, US_BOXED) and program.name not in (US_TLS, US_GET, "httptunnel")
 )
 
 TUNNELS = tuple(dict.fromkeys((*GOOD_NETWORK, *REQUESTS_ONLY)))

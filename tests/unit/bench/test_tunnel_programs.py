@@ -18,10 +18,15 @@ SERVER = "127.0.0.1:4433"
 NEED_THEIR_PROGRAM = ("underpass", "Xray", "ssh -D", "rathole")
 
 
-def test_every_tunnel_has_a_name_of_its_own_and_says_what_it_is() -> None:
-    names = [program.name for program in TUNNELS]
+@pytest.mark.parametrize("programs", [GOOD_NETWORK, CARRIERS_CUT], ids=["good", "cut"])
+def test_every_row_is_one_program(programs: tuple[TunnelProgram, ...]) -> None:
+    names = [program.name for program in programs]
     assert len(set(names)) == len(names)
-    assert all(program.remark and program.entry for program in TUNNELS)
+
+
+def test_rows_of_one_name_say_the_same() -> None:
+    remarks = {program.name: program.remark for program in REQUESTS_ONLY}
+    assert all(program.remark == remarks[program.name] for program in REQUESTS_ONLY)
 
 
 def test_scenarios_measure_tunnels_of_the_list() -> None:

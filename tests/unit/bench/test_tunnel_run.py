@@ -14,6 +14,7 @@ from bench.options import Options
 from bench.pairs import Pairs
 from bench.processes import BenchError, NeverUpError, Running, StalledError
 from bench.programs.tunnel_program import Place
+from bench.programs.tunnels import US_BOXED, US_DIRECT
 from bench.report import Report
 from bench.tunnel_measurements import QUICK, Bench, Measurement, Values
 from bench.tunnel_run import Run, applies
@@ -122,6 +123,13 @@ def test_program_of_one_stream_is_not_measured_in_more(
 
 def test_direct_goes_through_no_box() -> None:
     assert not applies(Measurement("held-bulk-up", lambda _: {}, (), box=HELD_BOX), None)
+
+
+def test_ours_chooses_by_itself_only_behind_a_box() -> None:
+    free = Measurement("bulk-up", lambda _: {}, ())
+    boxed = Measurement("held-bulk-up", lambda _: {}, (), box=HELD_BOX)
+    assert [applies(free, US_DIRECT), applies(free, US_BOXED)] == [True, False]
+    assert [applies(boxed, US_DIRECT), applies(boxed, US_BOXED)] == [False, True]
 
 
 def test_figures_through_a_box_have_its_name() -> None:
