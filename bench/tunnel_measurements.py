@@ -93,12 +93,13 @@ class Measurement:
     rates: tuple[str, ...]
     streams: int = 1
     direct_too: bool = True
+    is_slow: bool = False
     box: Box | None = None
 
     @property
     def every(self) -> int:
-        """In which rounds: those through a box take long, and every other round will do."""
-        return 2 if self.box else 1
+        """In which rounds: what takes long is measured in every other one."""
+        return 2 if self.box or self.is_slow else 1
 
 
 def bulk(bench: Bench, way: str) -> Values:

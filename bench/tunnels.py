@@ -29,7 +29,7 @@ PLAN = (
     Measurement("pingpong-1", lambda bench: ping_pong(bench, 1), ("pingpong-1",)),
     Measurement("pingpong-64", lambda bench: ping_pong(bench, 64), ("pingpong-64",), streams=64),
     Measurement("connects", connects, ("connects",), streams=CONNECTS_AT_ONCE),
-    Measurement("memory", idle, (), streams=IDLE_STREAMS, direct_too=False),
+    Measurement("memory", idle, (), streams=IDLE_STREAMS, direct_too=False, is_slow=True),
 )
 
 
