@@ -55,11 +55,15 @@ class Load:
 
 
 class Origin:
-    """The started origin and its ports."""
+    """The started origin and its ports.
 
-    def __init__(self) -> None:
+    `buffer`: bytes that the kernel keeps at most of each stream on its way out; 0: as it likes.
+    """
+
+    def __init__(self, buffer: int = 0) -> None:
+        command = [str(compiled("origin")), *([str(buffer)] if buffer else [])]
         self.process = subprocess.Popen(
-            [str(compiled("origin"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.ports: dict[str, list[int]] = json.loads(self.process.stdout.readline())

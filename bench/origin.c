@@ -1,6 +1,10 @@
 /* The destinations behind the proxies: echo, source, sink and a small HTTP origin, one epoll loop.
  *
- * Prints one JSON object with its ports, then serves until standard input ends.
+ *   origin [BYTES]
+ *
+ * Prints one JSON object with its ports, then serves until standard input ends. BYTES bounds what
+ * the kernel keeps for each stream on its way out: thousands of busy ones at once would fill all it
+ * has for TCP, and then every program stalls alike.
  * echo    sends back what comes
  * source  waits for one byte, then pushes the pattern until the other end goes
  * sink    checks the pattern, and sends its running total (u64, host order) once per ACK_EVERY
@@ -30,7 +34,7 @@ struct end {
     unsigned char *bytes; /* echo: not yet sent back; http: an unfinished head */
 };
 
-static int poller;
+static int poller, buffer;
 static unsigned char arrived[CHUNK];
 static char response[HTTP_BODY + 256];
 static size_t response_size;
@@ -47,6 +51,8 @@ static int listen_on(enum kind kind) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (!end || fd < 0) die("socket: %s", strerror(errno));
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    /* Those that are accepted inherit it. */
+    if (buffer) set_option(fd, SOL_SOCKET, SO_SNDBUF, buffer);
     if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, 4096) < 0)
         die("listen: %s", strerror(errno));
     getsockname(fd, (struct sockaddr *)&address, &size);
@@ -192,11 +198,12 @@ static void write_response(void) {
     response_size += HTTP_BODY;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     static struct epoll_event events[EVENTS];
     static struct end *gone[EVENTS];
     static struct end input = {.fd = STDIN_FILENO, .listening = 1};
     settle_process();
+    if (argc > 1) buffer = atoi(argv[1]);
     write_response();
     poller = epoll_create1(EPOLL_CLOEXEC);
     watch(&input, EPOLL_CTL_ADD, EPOLLIN);

@@ -32,6 +32,10 @@ WARMUP = 0.2
 FULL_AFTER = 1.0
 FULL_AFTER_EACH = 0.0006
 
+# What the kernel keeps of each busy stream at the origin: with buffers that grow as they like, 1,000
+# transfers at once fill all that it has for TCP (1 GB here), and it drops what comes.
+BUSY_BUFFER = 64 * 1024
+
 # Beyond what is measured; unless told, a session has 1,024 streams, a user 64 sessions, and one
 # address says hello ten times a second.
 CONFIGURATION = """\
@@ -48,8 +52,8 @@ max_hellos_per_client = 0
 class Effort:
     """How many of what, and how long a transfer is.
 
-    Fewer streams are busy than open: 10,000 transfers at once fill all that the kernel has for TCP,
-    and then everything stalls, whatever the programs do.
+    Fewer streams are busy than open: 10,000 transfers at once fill all that the kernel has for TCP
+    even with small buffers.
     """
 
     streams: tuple[int, ...]
@@ -134,12 +138,15 @@ class Ends:
 
 
 @contextmanager
-def ends() -> Iterator[Ends]:
-    """A server and its client, with one stream come and gone. Raises `BenchError`."""
+def ends(buffer: int = 0) -> Iterator[Ends]:
+    """A server and its client, with one stream come and gone; `buffer` is the origin's.
+
+    Raises `BenchError`.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder))
         ours = program(place.directory)
-        origin = Origin()
+        origin = Origin(buffer)
         try:
             server = ours.start_server(place, "")
             try:
@@ -219,7 +226,7 @@ def _cost(both: Ends, seconds: float) -> dict[str, float]:
 def busy_streams(effort: Effort) -> Iterator[tuple[Found, Points]]:
     """What bytes cost where all streams move as many as they can. Raises `BenchError`."""
     costs: list[float] = []
-    with ends() as both:
+    with ends(BUSY_BUFFER) as both:
         for count in effort.busy_streams:
             cost = both.cost("down", count, 2 * effort.seconds)
             costs.append(cost[BOTH])
