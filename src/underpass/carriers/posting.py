@@ -26,7 +26,7 @@ class PostingCarrier(Carrier):
     """See the module. `pacing` outlives the carrier."""
 
     def __init__(self, client: HttpClient, methods: Methods, pacing: Pacing) -> None:
-        self._methods = methods
+        self._methods = _fewer(methods) if pacing.is_put_refused else methods
         self._pacing = pacing
         self._calls = Calls(client, new_token(), pacing)
         self._up = Up(self._calls)
@@ -35,12 +35,13 @@ class PostingCarrier(Carrier):
         try:
             return await self._begin(message)
         except CarrierError as error:
-            fewer = self._methods.without("PUT", "DELETE")
+            fewer = _fewer(self._methods)
             if error.status not in REFUSED_METHOD or fewer == self._methods:
                 raise
-            # Where PUT is refused, DELETE will be.
             self._methods = fewer
-        return await self._begin(message)
+        answer = await self._begin(message)
+        self._pacing.is_put_refused = True
+        return answer
 
     async def _begin(self, message: bytes) -> bytes:
         method, path = self._methods.begin(self._calls.token)
@@ -65,3 +66,8 @@ class PostingCarrier(Carrier):
 
     def abort(self) -> None:
         self._calls.client.close()
+
+
+def _fewer(methods: Methods) -> Methods:
+    """Where PUT is refused, DELETE will be."""
+    return methods.without("PUT", "DELETE")

@@ -56,6 +56,37 @@ async def test_an_answer_that_is_no_servers_is_an_error() -> None:
         carrier.abort()
 
 
+async def test_a_refused_method_is_not_tried_again_by_the_next_carrier() -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line.split()[0])
+        return refused(405) if lines[-1] == "PUT" else ok(b"welcome")
+
+    pacing = Pacing()
+    async with answering(answer) as (client, _):
+        for _ in range(2):
+            carrier = NothingDown(client, Methods(), pacing)
+            assert await carrier.open(b"hello") == b"welcome"
+            carrier.abort()
+    assert lines == ["PUT", "POST", "POST"]
+
+
+async def test_a_method_is_tried_again_where_the_other_was_refused_too() -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line.split()[0])
+        return refused(403)
+
+    pacing = Pacing()
+    async with answering(answer) as (client, _):
+        for _ in range(2):
+            with pytest.raises(CarrierError):
+                await NothingDown(client, Methods(), pacing).open(b"hello")
+    assert lines == ["PUT", "POST"] * 2
+
+
 async def test_a_limit_that_was_learned_holds_from_the_beginning() -> None:
     pacing, feed = Pacing(), ScriptedFeed()
     pacing.was_cut(10.0)
