@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 # More than one process serves at its limits; a session has 16 at most.
 MAX_CARRIERS = 4096
+# As many may be just about to say that they end: the session's last word has ended them already.
+MAX_ENDED = 1024
 
 
 def _future() -> asyncio.Future[bytes | None]:
@@ -35,6 +37,8 @@ class CarrierTable:
         self._door = door
         self._tasks = tasks
         self._opened: dict[str, _Opened] = {}
+        # Those that have ended, the latest last.
+        self._ended: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._opened)
@@ -43,6 +47,10 @@ class CarrierTable:
         """The carrier with this token."""
         opened = self._opened.get(token)
         return opened.pieces if opened is not None else None
+
+    def has_ended(self, token: str) -> bool:
+        """Whether there was a carrier with this token, not long ago."""
+        return token in self._ended
 
     def end(self, reason: str) -> None:
         """End all carriers."""
@@ -83,3 +91,6 @@ class CarrierTable:
         finally:
             opened.pieces.end("the carrier has ended")
             del self._opened[token]
+            self._ended[token] = None
+            if len(self._ended) > MAX_ENDED:
+                del self._ended[next(iter(self._ended))]

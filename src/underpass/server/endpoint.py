@@ -117,6 +117,8 @@ class Endpoint:
             page = _streamed_page(pieces, visit.stream)
         elif place is not None and pieces is not None:
             page = await self._carried(pieces, place, head, body)
+        elif place is not None and place.act is Act.END and self._table.has_ended(place.token):
+            page = Page(204, _EMPTY)
         return await visit.send(head, page or await self._strange(head, body, arrived))
 
     async def _strange(self, head: RequestHead, body: bytes, arrived: float) -> Page:

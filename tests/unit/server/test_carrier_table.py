@@ -48,6 +48,19 @@ async def test_a_carrier_is_found_until_it_ends() -> None:
         await pieces.up(0, b"")
         pieces.end("enough")
         await until(lambda: table.find("T") is None)
+        assert table.has_ended("T")
+        assert not table.has_ended("another")
+
+
+async def test_few_of_those_that_ended_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrier_table, "MAX_ENDED", 2)
+    async with asyncio.TaskGroup() as tasks:
+        table = CarrierTable(Door(), tasks)
+        for token in ("T", "U", "V"):
+            await table.open(token, b"let me in", 0)
+            table.end("enough")
+            await until(lambda: not len(table))
+        assert [table.has_ended(token) for token in ("T", "U", "V")] == [False, True, True]
 
 
 async def test_the_same_opening_again_gets_the_same_answer_without_the_door() -> None:

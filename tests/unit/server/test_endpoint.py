@@ -12,6 +12,7 @@ import pytest
 from tests.unit.carriers.world import HELLO, WELCOME, World, world
 from tests.unit.frontends.http.dialogue import RawClient, field_of
 from underpass.carriers.pieces import encode_data
+from underpass.protocol.frames import CloseCode
 
 TOKEN = "abcdefghijklmnopqrst_-"
 UPGRADE = (
@@ -61,6 +62,25 @@ async def test_a_carrier_opens_moves_and_ends() -> None:
         await client.say(request(f"DELETE /below/{TOKEN}"))
         assert (await client.head()).startswith(b"HTTP/1.1 204 ")
         await one.until(lambda: len(one.table) == 0)
+
+
+async def test_the_end_of_a_carrier_that_has_ended_is_no_error() -> None:
+    """The session's last word ends the carrier at the server before the client can."""
+    async with world() as one, visitor(one) as client:
+        await opened(client)
+        one.server.abort(CloseCode.DONE, "enough")
+        for number in range(2):
+            # The first brings it.
+            await client.say(request(f"GET /below/{TOKEN}/{number}"))
+            await client.response()
+        await one.until(lambda: len(one.table) == 0)
+        for line in ("DELETE /below/{}", "POST /below/{}/end", "GET /below/{}/end"):
+            await client.say(request(line.format(TOKEN)))
+            assert (await client.head()).startswith(b"HTTP/1.1 204 ")
+        await client.say(request("GET /nothing-here"))
+        expected = same(await client.response())
+        await client.say(request(f"GET /below/{TOKEN}/0"))
+        assert same(await client.response()) == expected
 
 
 async def test_what_streams_says_so() -> None:
