@@ -32,8 +32,8 @@ WARMUP = 0.2
 FULL_AFTER = 1.0
 FULL_AFTER_EACH = 0.0006
 
-# What the kernel keeps of each busy stream at the origin: with buffers that grow as they like, 1,000
-# transfers at once fill all that it has for TCP (1 GB here), and it drops what comes.
+# What the kernel keeps of each busy stream at the origin: with buffers that grow as they like,
+# 1,000 transfers at once fill all that it has for TCP (1 GB here), and it drops what comes.
 BUSY_BUFFER = 64 * 1024
 
 # Beyond what is measured; unless told, a session has 1,024 streams, a user 64 sessions, and one
