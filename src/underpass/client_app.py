@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from underpass.announce import say
 from underpass.app import EXIT_INTERRUPTED, loop_factory
@@ -34,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 # What is under way when the client is told to end may take so long; a second signal ends it.
 DRAIN_SECONDS = 10.0
+
+# Options that a running client can't follow.
+RESTART = ("log", "state")
 
 
 Load = Callable[[], ClientSetup]
@@ -82,6 +84,7 @@ class ClientProcess:
     observer: Observer
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    reloading: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     up_since: float | None = None
     _last_reasons: tuple[str, ...] = ()
@@ -99,8 +102,8 @@ class ClientProcess:
         ):
             for listening in front_ends.listening:
                 say(f"listening {listening}")
-            with self._signals(tunnel):
-                refused = await self._until_stopped(tunnel)
+            with self._signals():
+                refused = await self._until_stopped(tunnel, front_ends)
                 front_ends.stop_accepting()
                 if refused is None:
                     await self._drain(front_ends)
@@ -108,14 +111,17 @@ class ClientProcess:
             raise refused
         return self.exit_code
 
-    async def _until_stopped(self, tunnel: ClientTunnel) -> HandshakeRefused | None:
+    async def _until_stopped(
+        self, tunnel: ClientTunnel, front_ends: FrontEnds
+    ) -> HandshakeRefused | None:
         async with asyncio.TaskGroup() as tasks:
+            reloads = tasks.create_task(self._reloads(tunnel, front_ends))
             refused = tasks.create_task(tunnel.refused())
             stopped = tasks.create_task(self.stopping.wait())
             await asyncio.wait((refused, stopped), return_when=asyncio.FIRST_COMPLETED)
             found = refused.result() if refused.done() else None
-            refused.cancel()
-            stopped.cancel()
+            for task in (refused, stopped, reloads):
+                task.cancel()
         return found
 
     async def _drain(self, front_ends: FrontEnds) -> None:
@@ -160,11 +166,11 @@ class ClientProcess:
     # --- signals
 
     @contextlib.contextmanager
-    def _signals(self, tunnel: ClientTunnel) -> Iterator[None]:
+    def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop, 0)
         loop.add_signal_handler(signal.SIGINT, self._stop, EXIT_INTERRUPTED)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, tunnel)
+        loop.add_signal_handler(signal.SIGHUP, self.reloading.set)
         try:
             yield
         finally:
@@ -177,21 +183,52 @@ class ClientProcess:
         self.exit_code = max(self.exit_code, exit_code)
         self.stopping.set()
 
-    def _reload(self, tunnel: ClientTunnel) -> None:
-        """Read everything again: say what takes a restart, and look at the network anew."""
+    async def _reloads(self, tunnel: ClientTunnel, front_ends: FrontEnds) -> None:
+        while True:
+            await self.reloading.wait()
+            self.reloading.clear()
+            await self._reload(tunnel, front_ends)
+
+    async def _reload(self, tunnel: ClientTunnel, front_ends: FrontEnds) -> None:
+        """Read everything again, go by it as far as that goes, and look at the network anew."""
+        before = front_ends.listening
         try:
             setup = self.load()
-            self.log.reopen()
-        except (ConfigurationError, OSError) as error:
+            # Where it keeps what it knows stays as it is, with the socket that it answers at.
+            passage = replace(Passage.of(setup.options), state=self.setup.options.state)
+            plan = await tunnel.plan(passage)
+            front_ends.replace(listeners_of(setup.options))
+        except ConfigurationError as error:
             self.observer.counters.add(Counter.RELOAD_FAILURES)
             logger.error("configuration not changed: %s", error)
             return
-        for one in dataclasses.fields(ClientOptions):
-            if getattr(setup.options, one.name) != getattr(self.setup.options, one.name):
-                logger.warning("a change of %s takes effect at the next start", one.name)
-        self.observer.counters.add(Counter.RELOADS)
+        if tunnel.is_other(plan):
+            tunnel.replace(plan)
         tunnel.keeper.woke()
+        for listening in front_ends.listening:
+            if listening not in before:
+                say(f"listening {listening}")
+        self._follow_log(setup)
+        for what in self._unfollowed(setup):
+            logger.warning("a change of %s takes effect at the next start", what)
+        self.setup = setup
+        self.observer.counters.add(Counter.RELOADS)
         logger.info("configuration read again (process %d)", os.getpid())
+
+    def _follow_log(self, setup: ClientSetup) -> None:
+        path = setup.options.log_file
+        try:
+            self.log.move(path)
+        except OSError as error:
+            logger.error("the log stays where it is: log_file: %s: %s", path, error.strerror)
+
+    def _unfollowed(self, setup: ClientSetup) -> list[str]:
+        """What of it a running client can't go by."""
+        now, was = setup.options, self.setup.options
+        unfollowed = [name for name in RESTART if getattr(now, name) != getattr(was, name)]
+        if replace(setup.profile, code=b"") != replace(self.setup.profile, code=b""):
+            unfollowed.append("the profile's server or key")
+        return unfollowed
 
 
 def complain(line: str) -> None:

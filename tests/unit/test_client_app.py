@@ -15,6 +15,7 @@ import pytest
 from tests.unit.frontends.http.dialogue import RawClient, origin
 from tests.unit.test_tunnel_server import House, echo, house
 from tests.unit.tunnel_client import invite_to
+from underpass.carriers.methods import Methods
 from underpass.client import profile
 from underpass.client.control import ask, socket_path
 from underpass.client.profile import ClientSetup
@@ -38,7 +39,17 @@ class Running:
     outcome: asyncio.Task[int | HandshakeRefused]
     port: int
     capsys: pytest.CaptureFixture[str]
+    # What it reads at the next SIGHUP.
+    options: ClientOptions
     output: str = ""
+
+    async def reloads(self, counter: Counter = Counter.RELOADS) -> None:
+        """Send SIGHUP and wait until that was followed, or refused."""
+        counters = self.process.observer.counters
+        before = counters.value(counter)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while counters.value(counter) == before:
+            await asyncio.sleep(0.005)
 
     async def says(self, text: str) -> str:
         """Wait until it has said `text` on standard output; all that it has said."""
@@ -69,11 +80,11 @@ async def running(
     setup = ClientSetup(profile.load(path), options)
 
     def load() -> ClientSetup:
-        return replace(setup, profile=profile.load(path))
+        return ClientSetup(profile.load(path), one.options)
 
     process = ClientProcess(load, setup, log, Observer())
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
-        one = Running(process, tasks.create_task(_outcome(process)), 0, capsys)
+        one = Running(process, tasks.create_task(_outcome(process)), 0, capsys, options)
         try:
             said = await one.says(f" -> 127.0.0.1:{port}\n")
             one.port = int(said.split(" -> ")[0].rpartition(":")[2])
@@ -145,23 +156,90 @@ async def test_the_servers_no_ends_it_with_the_reason(
         assert "not known here" in outcome.reason
 
 
-async def test_everything_is_read_again(
+async def test_everything_is_read_again_and_gone_by(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], log: LogWriter
+) -> None:
+    async with (
+        house(tmp_path / "server") as server,
+        origin(echo) as there,
+        running(tmp_path, server, capsys, log, there.port) as one,
+    ):
+        await one.says("tunnel up: websocket, direct")
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", one.port))
+        await client.say(b"pi")
+        # Another kind of carrier, another listener, another file for the log.
+        more = Forward.parse("0:127.0.0.1:8")
+        one.options = replace(
+            one.options,
+            carrier="poll",
+            forward=(*one.options.forward, more),
+            log_file=tmp_path / "elsewhere",
+        )
+        await one.reloads()
+        said = await one.says("tunnel up: poll, direct")
+        assert said.count("listening ") == 2
+        assert said.count(" -> 127.0.0.1:8\n") == 1
+        # The stream of before goes on over it.
+        await client.say(b"ng")
+        assert await client.exactly(4) == b"ping"
+        await client.close()
+        one.options = replace(one.options, forward=one.options.forward[:1])
+        await one.reloads()
+        path = socket_path(tmp_path / "work.toml", tmp_path / "client")
+        status = await asyncio.to_thread(ask, path)
+        assert status["listening"] == [f"forward://127.0.0.1:{one.port} -> 127.0.0.1:{there.port}"]
+    log.close()
+    assert "configuration read again" in (tmp_path / "elsewhere").read_text()
+
+
+async def test_what_waits_for_a_restart_is_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    log: LogWriter,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with (
         house(tmp_path / "server") as server,
         running(tmp_path, server, capsys, log, 9) as one,
     ):
         await one.says("tunnel up")
-        counters = one.process.observer.counters
-        os.kill(os.getpid(), signal.SIGHUP)
-        while not counters.value(Counter.RELOADS):
-            await asyncio.sleep(0.005)
+        path = tmp_path / "work.toml"
+        path.write_text(path.read_text().replace("127.0.0.1", "localhost"))
+        one.options = replace(one.options, log="json", state=tmp_path / "elsewhere")
+        await one.reloads()
+        for what in ("log", "state", "the profile's server or key"):
+            assert f"a change of {what} takes effect at the next start" in caplog.text
+
+
+async def test_what_can_not_be_gone_by_changes_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    log: LogWriter,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        house(tmp_path / "server") as server,
+        origin(echo) as there,
+        running(tmp_path, server, capsys, log, there.port) as one,
+    ):
+        await one.says("tunnel up")
+        as_it_was = one.options
+        taken = Forward.parse(f"{there.port}:127.0.0.1:8")
+        for wrong in (
+            replace(as_it_was, forward=(taken,), carrier="poll"),
+            replace(as_it_was, carrier="poll", methods=Methods.parse("GET")),
+            replace(as_it_was, opened_tls="refuse"),
+        ):
+            one.options = wrong
+            await one.reloads(Counter.RELOAD_FAILURES)
         (tmp_path / "work.toml").write_text("nonsense")
-        os.kill(os.getpid(), signal.SIGHUP)
-        while not counters.value(Counter.RELOAD_FAILURES):
-            await asyncio.sleep(0.005)
-        assert not one.outcome.done()
+        await one.reloads(Counter.RELOAD_FAILURES)
+        assert caplog.text.count("configuration not changed: ") == 4
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", one.port))
+        await client.say(b"ping")
+        assert await client.exactly(4) == b"ping"
+        await client.close()
+        assert one.process.setup.options == as_it_was
 
 
 def test_the_same_reasons_are_told_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

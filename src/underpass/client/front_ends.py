@@ -19,10 +19,11 @@ from underpass.frontends.forward import ForwardFrontEnd
 from underpass.frontends.http import FrontEndOptions, HttpFrontEnd
 from underpass.frontends.socks import SocksFrontEnd
 from underpass.net.early import EarlyDial
-from underpass.net.gate import Gate, GateLimits
+from underpass.net.gate import Gate, GateLimits, Ticket
 from underpass.net.listen import Handler, Listener, Service, bind, listening_on
 from underpass.net.route import Route, StreamRoute
 from underpass.net.stream import Dial
+from underpass.net.transport import TransportStream
 from underpass.observe import Observer
 
 # Local programs; what has not sent its request yet makes room at this number.
@@ -71,6 +72,30 @@ class Listeners:
     login: ClientLogin | None = None
 
 
+class _Entrance:
+    """A listener, and what becomes of who comes in by it: that may change while it listens."""
+
+    def __init__(self, wanted: _Wanted, socks: Sequence[socket]) -> None:
+        self.wanted = wanted
+        self.sockets = socks
+        self.places = tuple(map(listening_on, socks))
+        self.listener: Listener | None = None
+
+    async def serve(self, stream: TransportStream, ticket: Ticket) -> None:
+        """Serve who comes in, as is wanted by then."""
+        await self.wanted.serve(stream, ticket)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to listen where; `address` is as it was given, `serve` what serves its clients."""
+
+    scheme: str
+    address: ListenAddress
+    target: Address | None
+    serve: Handler
+
+
 class FrontEnds:
     """See the module. Raises `ConfigurationError` on entry; leaving ends every client at once.
 
@@ -78,11 +103,7 @@ class FrontEnds:
     """
 
     def __init__(
-        self,
-        listeners: Listeners,
-        dial: Dial,
-        observer: Observer,
-        early: EarlyDial | None = None,
+        self, listeners: Listeners, dial: Dial, observer: Observer, early: EarlyDial | None = None
     ) -> None:
         self._listeners = listeners
         self._dial = dial
@@ -90,42 +111,80 @@ class FrontEnds:
         self._observer = observer
         self._gate = Gate(GateLimits(unsettled=MAX_UNSETTLED), observer.counters)
         self._tasks = asyncio.TaskGroup()
-        self._started: list[Listener] = []
-        self.listening: tuple[Listening, ...] = ()
-        login = listeners.login
-        self._socks = SocksFrontEnd(dial, observer, login.socks if login else None, early)
+        self._entrances: list[_Entrance] = []
+        self._socks = self._socks_for(listeners.login)
         # Random, so that one client behind another is no loop.
-        options = FrontEndOptions(pseudonym=f"underpass-{secrets.token_hex(4)}")
-        self._http = HttpFrontEnd(TunnelOutbound(dial), observer, options, login)
+        self._options = FrontEndOptions(pseudonym=f"underpass-{secrets.token_hex(4)}")
+        outbound = TunnelOutbound(dial)
+        self._http = HttpFrontEnd(outbound, observer, self._options, listeners.login)
+
+    @property
+    def listening(self) -> tuple[Listening, ...]:
+        """Where each kind really listens."""
+        return tuple(
+            Listening(one.wanted.scheme, place, one.wanted.target)
+            for one in self._entrances
+            for place in one.places
+        )
 
     async def __aenter__(self) -> FrontEnds:
-        bound = self._bind()
-        self.listening = tuple(
-            Listening(scheme, listening_on(sock), target) for sock, scheme, target, _ in bound
-        )
-        tasks = await self._tasks.__aenter__()
-        self._sweeping = tasks.create_task(self._http.sweep(), name="sweep")
-        for sock, _, _, handler in bound:
-            listener = Listener([sock], Service(handler, self._gate), tasks)
-            listener.start()
-            self._started.append(listener)
+        wanted = self._wanted(self._listeners)
+        self._entrances = _bound(wanted)
+        await self._tasks.__aenter__()
+        self._sweeping = self._tasks.create_task(self._http.sweep(), name="sweep")
+        self._start()
         return self
 
-    def _bind(self) -> list[tuple[socket, str, Address | None, Handler]]:
-        bound: list[tuple[socket, str, Address | None, Handler]] = []
-        try:
-            for address in self._listeners.socks:
-                bound += [(sock, "socks5", None, self._socks.serve) for sock in bind(address)]
-            for address in self._listeners.http:
-                bound += [(sock, "http", None, self._http.serve) for sock in bind(address)]
-            for one in self._listeners.forward:
-                front_end = ForwardFrontEnd(self._dial, one.target, self._observer, self._early)
-                bound += [(sock, "forward", one.target, front_end.serve) for sock in bind(one.listen)]
-        except ConfigurationError:
-            for sock, *_ in bound:
-                sock.close()
-            raise
-        return bound
+    def _wanted(self, listeners: Listeners) -> list[_Wanted]:
+        wanted = [_Wanted("socks5", one, None, self._serve_socks) for one in listeners.socks]
+        wanted += [_Wanted("http", one, None, self._http.serve) for one in listeners.http]
+        for one in listeners.forward:
+            serve = ForwardFrontEnd(self._dial, one.target, self._observer, self._early).serve
+            wanted.append(_Wanted("forward", one.listen, one.target, serve))
+        return wanted
+
+    def _socks_for(self, login: ClientLogin | None) -> SocksFrontEnd:
+        own = login.socks if login else None
+        return SocksFrontEnd(self._dial, self._observer, own, self._early)
+
+    async def _serve_socks(self, stream: TransportStream, ticket: Ticket) -> None:
+        await self._socks.serve(stream, ticket)
+
+    def _start(self) -> None:
+        for one in self._entrances:
+            if one.listener is None:
+                one.listener = Listener(one.sockets, Service(one.serve, self._gate), self._tasks)
+                one.listener.start()
+
+    def replace(self, listeners: Listeners) -> None:
+        """Listen as `listeners` say from now on; who has come in already is left alone.
+
+        Raises `ConfigurationError`, and changes nothing, where a listener can't be had.
+        """
+        left = list(self._entrances)
+        kept: list[tuple[_Entrance, _Wanted]] = []
+        new: list[_Wanted] = []
+        for wanted in self._wanted(listeners):
+            # What becomes of who comes in may be another; the place is the same.
+            same = [one for one in left if one.wanted.address == wanted.address]
+            same.sort(key=lambda one: one.wanted.scheme != wanted.scheme)
+            if not same:
+                new.append(wanted)
+                continue
+            left.remove(same[0])
+            kept.append((same[0], wanted))
+        bound = _bound(new)
+        for one in left:
+            if one.listener is not None:
+                one.listener.stop()
+        for one, wanted in kept:
+            one.wanted = wanted
+        self._entrances = [one for one, _ in kept] + bound
+        if listeners.login != self._listeners.login:
+            self._socks = self._socks_for(listeners.login)
+            self._http.replace(TunnelOutbound(self._dial), self._options, listeners.login)
+        self._listeners = listeners
+        self._start()
 
     @property
     def client_count(self) -> int:
@@ -134,8 +193,9 @@ class FrontEnds:
 
     def stop_accepting(self) -> None:
         """Close the listeners, and let HTTP clients go that wait between two requests."""
-        for listener in self._started:
-            listener.stop()
+        for one in self._entrances:
+            if one.listener is not None:
+                one.listener.stop()
         self._http.drain()
 
     async def drain(self, timeout: float) -> None:
@@ -154,3 +214,16 @@ class FrontEnds:
         self._gate.evict_all()
         self._sweeping.cancel()
         await self._tasks.__aexit__(None, None, None)
+
+
+def _bound(wanted: Sequence[_Wanted]) -> list[_Entrance]:
+    """Bind all of these, or none. Raises `ConfigurationError`."""
+    entrances: list[_Entrance] = []
+    try:
+        entrances.extend(_Entrance(one, bind(one.address)) for one in wanted)
+    except ConfigurationError:
+        for entrance in entrances:
+            for sock in entrance.sockets:
+                sock.close()
+        raise
+    return entrances

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, TlsSeen, Trust
 from underpass.outbound.ways import Ways
 from underpass.tunnel.greeting import ClientIdentity, Greeter, HandshakeRefused
+from underpass.tunnel.joining import Maker
 from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,25 @@ class Passage:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is tried on a passage: `makers`, best first, but what `memory` recalls before all."""
+
+    passage: Passage
+    makers: Sequence[Maker]
+    memory: NetworkMemory
+
+    @property
+    def names(self) -> list[str]:
+        """The kinds and ways of it, in words."""
+        return [maker.name for maker in self.makers]
+
+    def first(self) -> int | None:
+        """Which of them worked here before; None where nothing is known."""
+        recalled = self.memory.recall()
+        return self.names.index(recalled) if recalled in self.names else None
+
+
 Tell = Callable[[TunnelUp | TunnelDown], None]
 
 
@@ -84,14 +104,27 @@ class ClientTunnel:
         self._up = asyncio.Event()
 
     async def __aenter__(self) -> ClientTunnel:
-        self._keeper = await self._make_keeper()
+        self._plan = plan = await self.plan(self._passage)
+        profile = self._profile
+        identity = ClientIdentity(profile.key, profile.server_key, profile.code)
+        self._keeper = Keeper(Greeter(identity), plan.makers, self._heard, plan.first())
         self._ended: asyncio.Future[HandshakeRefused] = asyncio.get_running_loop().create_future()
         tasks = await self._tasks.__aenter__()
         self._running = tasks.create_task(self._run(), name="keeper")
         return self
 
-    async def _make_keeper(self) -> Keeper:
-        profile, passage = self._profile, self._passage
+    def is_other(self, plan: Plan) -> bool:
+        """Whether `plan` is another than what is gone by."""
+        return (plan.passage, plan.names) != (self._plan.passage, self._plan.names)
+
+    def replace(self, plan: Plan) -> None:
+        """Go on over another passage: a new carrier over it takes the place of the present one."""
+        self._plan = plan
+        self._keeper.replace(plan.makers, plan.first())
+
+    async def plan(self, passage: Passage) -> Plan:
+        """What to try on a passage. Raises `ConfigurationError` where there is nothing."""
+        profile = self._profile
         direct = Direct(Resolver(DNS_SECONDS))
         chains = await chains_for(passage.via, profile.url, direct.open)
         if not (passage.lets_open or profile.pin):
@@ -107,15 +140,10 @@ class ClientTunnel:
                 f"carrier: {passage.carrier} needs other methods than those that may be used"
             )
         path = passage.state / MEMORY_FILE
-        self._memory = NetworkMemory(path, str(profile.url), str(passage.via))
-        names = [kind.name for kind in kinds]
-        recalled = self._memory.recall()
-        first = names.index(recalled) if recalled in names else None
-        identity = ClientIdentity(profile.key, profile.server_key, profile.code)
-        return Keeper(Greeter(identity), kinds, self._heard, first)
+        return Plan(passage, kinds, NetworkMemory(path, str(profile.url), str(passage.via)))
 
     def _tls_seen(self, seen: TlsSeen) -> None:
-        if seen.is_opened and self._passage.lets_open:
+        if seen.is_opened and self._plan.passage.lets_open:
             logger.warning(
                 "this network opens TLS (certificate of %s, issued by %s): it sees that the tunnel "
                 "is there, and nothing of what is in it",
@@ -142,7 +170,7 @@ class ClientTunnel:
     def _heard(self, event: TunnelUp | TunnelDown) -> None:
         if isinstance(event, TunnelUp):
             self._up.set()
-            self._memory.remember(event.carrier)
+            self._plan.memory.remember(event.carrier)
             self._let_in()
         else:
             self._up.clear()

@@ -22,7 +22,7 @@ The tunnel's inside end: programs come in by SOCKS, as to an HTTP proxy, or by f
 and go out at the server. It prints "listening socks5://HOST:PORT" and the like once it accepts,
 and "tunnel up: CARRIER, ROUTE, DELAY" each time that the way to the server changes. It stops on
 SIGTERM or Ctrl-C after what is under way has ended (10 s; a second one ends it at once). SIGHUP
-reads the configuration again, and looks at the network anew.
+reads the configuration again, goes by it without breaking a stream, and looks at the network anew.
 """
 
 _EPILOG = """\

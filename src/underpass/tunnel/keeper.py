@@ -102,6 +102,9 @@ class Keeper:
         self._hurry = asyncio.Event()
         self._sleep = SleepWatch()
         self._upgrade_after = FIRST_UPGRADE_SECONDS
+        self._racing: asyncio.Task[Standing | None] | None = None
+        # What is to be tried from the next race on, and which of it first.
+        self._others: tuple[Sequence[Maker], int | None] | None = None
 
     @property
     def tunnel(self) -> Tunnel | None:
@@ -188,7 +191,7 @@ class Keeper:
         """Find a carrier and hold it until it has ended."""
         standing = await self._find()
         if standing is None:
-            if self._joiner.refused is None:
+            if self._joiner.refused is None and self._others is None:
                 await self._pause(self._backoff.next())
             return
         self._backoff.reset()
@@ -223,6 +226,23 @@ class Keeper:
             self.tunnel.session.woke(_now())
             self.tunnel.settle()
 
+    def replace(self, makers: Sequence[Maker], first: int | None = None) -> None:
+        """Go on over these kinds: what carries now ends, the session and its streams stay."""
+        self._others = (makers, first)
+        self._hurry.set()
+        if self._racing is not None:
+            self._racing.cancel()
+        if self._standing is not None:
+            self._standing.task.cancel()
+
+    def _take_others(self) -> None:
+        if self._others is not None:
+            (makers, self._first), self._others = self._others, None
+            self._makers = list(makers)
+            self._lives = [Lives() for _ in self._makers]
+            self._short_lives = 0
+            self._upgrade_after = FIRST_UPGRADE_SECONDS
+
     async def _say_goodbye(self) -> None:
         """Tell the server that the session is over, if that is quick."""
         if self.tunnel is not None and not self.tunnel.is_closed:
@@ -234,6 +254,7 @@ class Keeper:
 
     async def _find(self) -> Standing | None:
         """Race the kinds; return the first that works, None when none does."""
+        self._take_others()
         order = list(range(len(self._makers)))
         if self._first is not None and self._first in order:
             order.remove(self._first)
@@ -241,9 +262,29 @@ class Keeper:
         race = Race(self._try)
         # A session is known to have a longer way: its first carrier deserves a longer head start.
         known = 2 * self.delay if self.tunnel is not None else 0.0
-        standing = await race.run(order, HEAD_START_SECONDS + known)
-        if standing is None and self._joiner.refused is None:
+        self._racing = self._tasks.create_task(race.run(order, HEAD_START_SECONDS + known))
+        standing = await self._winner_of(self._racing)
+        self._racing = None
+        if standing is None and self._joiner.refused is None and self._others is None:
             self._tell(TunnelDown(tuple(race.reasons)))
+        return standing
+
+    async def _winner_of(
+        self, race: asyncio.Task[Standing | None], beside: Standing | None = None
+    ) -> Standing | None:
+        """What wins the race, if anything does as long as `beside` lives."""
+        try:
+            await asyncio.wait(
+                {race, beside.task} if beside is not None else {race},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            race.cancel()
+        standing = race.result() if race.done() and not race.cancelled() else None
+        if standing is not None and self._others is not None:
+            # It is of those that are not to be used any more.
+            standing.task.cancel()
+            return None
         return standing
 
     async def _try(self, rank: int) -> Standing:
@@ -319,11 +360,7 @@ class Keeper:
     async def _race_beside(self, standing: Standing, order: list[int]) -> Standing | None:
         """Race these kinds as long as `standing` lives; what works, if any does."""
         race = self._tasks.create_task(Race(self._try).run(order, STAND_SECONDS))
-        try:
-            await asyncio.wait((race, standing.task), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            race.cancel()
-        return race.result() if race.done() and not race.cancelled() else None
+        return await self._winner_of(race, standing)
 
 
 def _now() -> float:

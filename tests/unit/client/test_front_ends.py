@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,79 @@ async def test_where_one_cannot_listen_none_does() -> None:
         with pytest.raises(ConfigurationError, match=f"can't listen on 127.0.0.1:{port}"):
             async with FrontEnds(listeners, dial, Observer()):
                 pass
+
+
+async def says(word: bytes, visitor: RawClient) -> None:
+    await visitor.say(word)
+    await visitor.rest()
+
+
+async def heard(listening: Listening) -> bytes:
+    client = await visit(listening)
+    word = await client.exactly(5)
+    await client.close()
+    return word
+
+
+async def test_other_listeners_take_the_place_of_those_before(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(SECONDS),
+        origin(partial(says, b"first")) as one,
+        origin(partial(says, b"other")) as other,
+    ):
+        first, second = (Address("127.0.0.1", there.port) for there in (one, other))
+        unix = ListenAddress(None, 0, str(tmp_path / "x.sock"))
+        before = Listeners((HERE,), forward=(Forward(HERE, first), Forward(unix, first)))
+        async with FrontEnds(before, dial, Observer()) as front_ends:
+            socks, forward, by_path = front_ends.listening
+            stays = await visit(forward)
+            assert await stays.exactly(5) == b"first"
+            # SOCKS is left alone, the socket leads elsewhere, the rest is new.
+            after = Listeners((HERE,), (HERE,), (Forward(unix, second), Forward(HERE, second)))
+            front_ends.replace(after)
+            now = front_ends.listening
+            assert [one.scheme for one in now] == ["socks5", "http", "forward", "forward"]
+            assert socks in now
+            by_path, again = now[2:]
+            assert by_path.address == unix
+            assert await heard(by_path) == b"other"
+            assert await heard(again) == b"other"
+            # Who was there before goes on.
+            assert not stays.reader.at_eof()
+            front_ends.replace(Listeners((HERE,)))
+            assert front_ends.listening == (socks,)
+            assert not (tmp_path / "x.sock").exists()
+            with pytest.raises(ConnectionRefusedError):
+                await visit(again)
+            await stays.close()
+
+
+async def test_a_listener_that_can_not_be_had_changes_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        target = Address("127.0.0.1", 9)
+        async with FrontEnds(Listeners((HERE,)), dial, Observer()) as front_ends:
+            before = front_ends.listening
+            wanted = (Forward(HERE, target), Forward(ListenAddress("127.0.0.1", port), target))
+            with pytest.raises(ConfigurationError, match=str(port)):
+                front_ends.replace(Listeners(forward=wanted))
+            assert front_ends.listening == before
+            client = await visit(before[0])
+            await client.say(b"\x05\x01\x00")
+            assert await client.exactly(2) == b"\x05\x00"
+            await client.close()
+
+
+async def test_another_login_holds_from_the_next_client_on() -> None:
+    async with FrontEnds(Listeners((HERE,), (HERE,)), dial, Observer()) as front_ends:
+        listening = front_ends.listening
+        front_ends.replace(Listeners((HERE,), (HERE,), login=ClientLogin("alice", "secret")))
+        assert front_ends.listening == listening
+        client = await visit(listening[0])
+        await client.say(b"\x05\x01\x00")
+        assert await client.rest() == b"\x05\xff"
+        await client.close()
+        client = await visit(listening[1])
+        await client.say(b"GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.head()).startswith(b"HTTP/1.1 407 ")
+        await client.close()

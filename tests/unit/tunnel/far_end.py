@@ -234,6 +234,11 @@ class Stage:
     told: list[TunnelUp | TunnelDown]
     running: asyncio.Task[BaseException | None]
 
+    def replace(self, *ways: Way, first: int | None = None) -> None:
+        """Have the keeper go on over these instead."""
+        self.ways = list(ways)
+        self.keeper.replace([ScriptedMaker(way, self.far_end) for way in ways], first)
+
     @property
     def carrying(self) -> list[str]:
         return [way.name for way in self.ways for _ in way.running]

@@ -108,6 +108,57 @@ def test_a_carrier_that_dies_breaks_no_stream() -> None:
     play(scene)
 
 
+def test_other_ways_take_over_and_no_stream_notices() -> None:
+    async def scene() -> None:
+        old, new, newer = Way("old"), Way("new"), Way("newer")
+        async with stage(old) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            one.replace(new, newer, first=1)
+            await echo(stream)
+            await one.until_up("newer")
+            made = old.made
+            newer.cut()
+            await echo(stream)
+            await one.until_up("newer", 2)
+            assert (one.far_end.hellos, old.made) == (1, made)
+            assert [event.carrier for event in one.told if isinstance(event, TunnelUp)] == [
+                "old",
+                "newer",
+                "newer",
+            ]
+
+    play(scene)
+
+
+def test_other_ways_are_tried_at_once_where_none_has_worked() -> None:
+    async def scene() -> None:
+        dead, good = Way("dead", fails=CarrierError("no way")), Way("good")
+        async with stage(dead) as one:
+            await asyncio.sleep(100)
+            asked = now()
+            one.replace(good)
+            await one.until_up("good")
+            assert now() - asked < 0.5
+
+    play(scene)
+
+
+def test_a_race_under_way_gives_way_to_other_ways() -> None:
+    async def scene() -> None:
+        silent, good = Way("silent", delay=1000.0), Way("good")
+        async with stage(silent) as one:
+            await asyncio.sleep(1)
+            asked = now()
+            one.replace(good)
+            await one.until_up("good")
+            assert now() - asked < 0.5
+            # None is told to be down that nobody wants any more.
+            assert [type(event) for event in one.told] == [TunnelUp]
+
+    play(scene)
+
+
 def test_a_carrier_cut_every_two_seconds_resumes_within_one() -> None:
     async def scene() -> None:
         way = Way("only", life=2.0)
