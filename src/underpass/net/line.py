@@ -20,9 +20,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import math
 import socket
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from underpass.net.stream import PORTION
@@ -48,12 +50,20 @@ MOST_PORTION = PORTION
 MOST_BUFFER = 32 * 1024
 LEAST_UNSENT = 8 * 1024
 MOST_UNSENT = 64 * 1024
+# The same while the kernel finds out what the line carries, of the rate that it tries: where it
+# runs dry it never learns, and goes on trying too much.
+STARTING_SECONDS = 0.010
+MOST_STARTING = 1024 * 1024
 # Held so long, and so many round trips, and the queue is still so many times what is tolerated: it
 # is not ours. Left alone then.
 FUTILE_SECONDS = 3.0
 FUTILE_ROUND_TRIPS = 8
 FUTILE_QUEUE = 2
 ALONE_SECONDS = 10.0
+
+# What a program may set a socket's buffer to, and what it grows to by itself (least, first, most).
+_MOST_EXPLICIT = "/proc/sys/net/core/wmem_max"
+_MOST_GROWN = "/proc/sys/net/ipv4/tcp_wmem"
 
 # struct tcp_info of Linux: all that is read of it is within this.
 _INFO_BYTES = 192
@@ -132,12 +142,13 @@ class Line:
         "portion",
     )
 
-    def __init__(self, transport: asyncio.Transport, sock: socket.socket) -> None:
+    def __init__(self, transport: asyncio.Transport, sock: socket.socket, *, is_near: bool) -> None:
         self._transport = transport
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._restraint = Restraint()
-        self._looked_at = 0.0
+        # On this machine there is no line to look at.
+        self._looked_at = math.inf if is_near else 0.0
         self._held: asyncio.TimerHandle | None = None
         self._unsent = 0
         # What to write at once.
@@ -159,8 +170,9 @@ class Line:
             return False
         if state.pacing > STARTING * state.rate:
             # It finds out what the line carries, for which it must never run dry.
+            self._follow(state.rate, state.pacing * STARTING_SECONDS, MOST_STARTING)
             return False
-        self._follow(state.rate)
+        self._follow(state.rate, state.rate * UNSENT_SECONDS, MOST_UNSENT)
         if not self._restraint.holds(state, now):
             return False
         self._held = self._loop.call_later(HOLD_SECONDS, self._go_on)
@@ -182,15 +194,15 @@ class Line:
             # It is gone; the transport tells.
             return None
 
-    def _follow(self, rate: int) -> None:
+    def _follow(self, rate: int, unsent: float, most: int) -> None:
         """Let as much wait as the line carries in a few milliseconds."""
         portion = _within(LEAST_PORTION, rate * PORTION_SECONDS, MOST_PORTION)
         if portion != self.portion:
             self.portion = portion
             self._set_buffer()
-        unsent = _within(LEAST_UNSENT, rate * UNSENT_SECONDS, MOST_UNSENT)
-        if unsent != self._unsent:
-            self._set_unsent(unsent)
+        size = _within(LEAST_UNSENT, unsent, most)
+        if size != self._unsent:
+            self._set_unsent(size)
 
     def _set_buffer(self) -> None:
         self._buffer = min(self.portion, MOST_BUFFER)
@@ -207,14 +219,32 @@ def _within(least: int, wanted: float, most: int) -> int:
     return min(max(least, 1 << max(int(wanted), 1).bit_length() - 1), most)
 
 
+def _raise_send_buffer(sock: socket.socket) -> None:
+    """Let the kernel keep more that is on its way, where an explicit size may be the larger one.
+
+    An explicit size ends its own growing, so it must never be the smaller one; the kernel doubles
+    it, for what it needs besides.
+    """
+    try:
+        explicit = 2 * int(Path(_MOST_EXPLICIT).read_text())
+        grown = int(Path(_MOST_GROWN).read_text().split()[2])
+    except (OSError, ValueError, IndexError):
+        return
+    if explicit > grown:
+        with contextlib.suppress(OSError, ValueError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, explicit // 2)
+
+
 def line_of(transport: asyncio.Transport) -> Line | None:
     """The line of a transport's socket, kept short from now on; None for no TCP of Linux."""
     sock = transport.get_extra_info("socket")
     name = transport.get_extra_info("peername")
     if sock is None or not isinstance(name, tuple) or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
         return None
-    if not ipaddress.ip_address(name[0].partition("%")[0]).is_loopback:
+    is_near = ipaddress.ip_address(name[0].partition("%")[0]).is_loopback
+    if not is_near:
         # It paces, which costs where there is no line.
         with contextlib.suppress(OSError, ValueError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
-    return Line(transport, sock)
+        _raise_send_buffer(sock)
+    return Line(transport, sock, is_near=is_near)

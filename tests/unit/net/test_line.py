@@ -6,10 +6,12 @@ import asyncio
 import socket
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from underpass.net import line as module
 from underpass.net.line import (
     ALONE_SECONDS,
     FUTILE_SECONDS,
@@ -114,6 +116,7 @@ class FakeSocket:
         self.state = state
         self.looks = 0
         self.options: dict[int, int | bytes] = {}
+        self.buffer: int | bytes | None = None
 
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
         assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
@@ -121,8 +124,11 @@ class FakeSocket:
         return tcp_info(self.state)[:size]
 
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
-        assert level == socket.IPPROTO_TCP
-        self.options[option] = value
+        if level == socket.IPPROTO_TCP:
+            self.options[option] = value
+        else:
+            assert (level, option) == (socket.SOL_SOCKET, socket.SO_SNDBUF)
+            self.buffer = value
 
 
 class FakeTransport:
@@ -218,20 +224,55 @@ async def test_a_line_with_next_to_nothing_on_it_gets_portions_worth_a_write() -
     assert line.portion == LEAST_PORTION
 
 
-async def test_a_line_that_is_found_out_is_never_held() -> None:
-    line, _, _ = line_with(replace(FULL, pacing=3 * RATE))
+async def test_a_line_that_is_found_out_is_never_held_and_never_dry() -> None:
+    line, _, sock = line_with(replace(FULL, pacing=3 * RATE))
     assert not line.holds()
-    assert line.portion == MOST_PORTION
+    assert sock.options[socket.TCP_NOTSENT_LOWAT] == 64 * 1024
+    line, _, sock = line_with(replace(FULL, rate=10 * RATE, pacing=30 * RATE))
+    assert not line.holds()
+    assert sock.options[socket.TCP_NOTSENT_LOWAT] == 512 * 1024
 
 
-async def test_asks_for_bbr_but_not_on_this_machine() -> None:
+async def test_asks_for_bbr() -> None:
     _, _, sock = line_with(FULL)
     assert sock.options[socket.TCP_CONGESTION] == b"bbr"
-    for local in ("127.0.0.1", "::1"):
-        near = FakeSocket(FULL)
-        transport = FakeTransport(near, (local, 80))
-        assert line_of(cast("asyncio.Transport", transport)) is not None
-        assert socket.TCP_CONGESTION not in near.options
+
+
+@pytest.mark.parametrize("local", ["127.0.0.1", "::1"])
+async def test_on_this_machine_is_no_line(local: str) -> None:
+    near = FakeSocket(FULL)
+    line = line_of(cast("asyncio.Transport", FakeTransport(near, (local, 80))))
+    assert line is not None
+    assert not line.holds()
+    assert near.looks == 0
+    assert set(near.options) == {socket.TCP_NOTSENT_LOWAT}
+
+
+@pytest.mark.parametrize(
+    ("explicit", "grown", "buffer"),
+    [("4194304", "4096 16384 4194304", 4194304), ("212992", "4096 16384 4194304", None)],
+    ids=["larger", "smaller"],
+)
+async def test_the_send_buffer_is_set_only_where_that_makes_it_larger(
+    explicit: str,
+    grown: str,
+    buffer: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, text in (("_MOST_EXPLICIT", explicit), ("_MOST_GROWN", grown)):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(module, name, str(tmp_path / name))
+    _, _, sock = line_with(FULL)
+    assert sock.buffer == buffer
+
+
+async def test_a_kernel_that_says_nothing_of_buffers_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_EXPLICIT", str(tmp_path / "none"))
+    _, _, sock = line_with(FULL)
+    assert sock.buffer is None
 
 
 async def test_what_is_no_tcp_has_no_line() -> None:
