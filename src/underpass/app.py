@@ -8,7 +8,6 @@ import gc
 import importlib.util
 import logging
 import os
-import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import AccessLog, logging_to
 from underpass.net.memory import keep_freed_memory
+from underpass.net.open_files import raise_file_limit
 from underpass.observe import Counter, Counters, Observer
 from underpass.options import ProxyOptions
 from underpass.proxy import Parts, Proxy
@@ -144,11 +144,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def within_file_limit(options: Options) -> Options:
     """Raise our limit on open files as far as allowed; bound the clients by it if they are not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
+    soft = raise_file_limit()
     if options.limits.max_connections:
         return options
     clients = max(1, (soft - RESERVED_FILES) // FILES_PER_CLIENT)
