@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +29,14 @@ def compiled(name: str) -> Path:
     newest = max(file.stat().st_mtime for file in (source, *HERE.glob("*.h")))
     if not binary.exists() or binary.stat().st_mtime < newest:
         BINARIES.mkdir(exist_ok=True)
-        command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(f"cc could not compile {source.name}: {done.stderr[-800:]}")
+        # Put in place when it is whole: another thread may want the same program at this moment.
+        with tempfile.TemporaryDirectory(dir=BINARIES) as folder:
+            made = Path(folder) / binary.name
+            command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(made), str(source)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise BenchError(f"cc could not compile {source.name}: {done.stderr[-800:]}")
+            made.replace(binary)
     return binary
 
 

@@ -8,8 +8,11 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from bench import generator
 from bench.generator import DIRECT, Load, Origin, compiled
 from bench.processes import BenchError
 
@@ -122,6 +125,28 @@ def test_run_direct_counts_exchanges(origin: Origin, mode: str) -> None:
 def test_held_keeps_its_tunnels_until_left(origin: Origin, mode: str, service: str) -> None:
     with origin.held(Load(mode, service, 3), DIRECT) as result:
         assert result["ready"] == 3
+
+
+def test_compiled_is_whole_whoever_else_compiles_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "small.c").write_text("int main(void) { return 7; }")
+    monkeypatch.setattr(generator, "HERE", tmp_path)
+    monkeypatch.setattr(generator, "BINARIES", tmp_path / "bin")
+    with ThreadPoolExecutor(3) as pool:
+        for binary in pool.map(compiled, ["small"] * 3):
+            assert subprocess.run([binary], check=False).returncode == 7
+    assert [path.name for path in (tmp_path / "bin").iterdir()] == ["small"]
+
+
+def test_compiled_tells_what_the_compiler_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.c").write_text("int main(void) { return nothing; }")
+    monkeypatch.setattr(generator, "HERE", tmp_path)
+    monkeypatch.setattr(generator, "BINARIES", tmp_path / "bin")
+    with pytest.raises(BenchError, match=r"(?s)could not compile broken\.c.*nothing"):
+        compiled("broken")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "0.0.0.0", "localhost"])
