@@ -37,7 +37,7 @@ ACK_BYTES: Final = 1024 * 1024
 # An ACK rides along in a record that is made anyway, but not again so soon unless for so many: at
 # full speed one in each record would cost both ends more than the records do. Far below where the
 # sender of records that elicit nothing begins to ask (`MAX_SILENT`).
-RIDE_SECONDS: Final = 0.001
+RIDE_SECONDS: Final = 0.005
 RIDE_RECORDS: Final = 32
 
 # The size of an ACK: its fixed part, and each of its ranges.
