@@ -24,6 +24,8 @@ from bench.tunnel_measurements import FULL, QUICK, Bench, Effort, Measurement
 
 # Programs that serve a single stream at a time: the others' figures would be theirs.
 ONE_STREAM = ("httptunnel",)
+# As long as its application sends, it brings nothing back: not the sink's reports either.
+ONE_WAY = ("rathole",)
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ def applies(measurement: Measurement, program: TunnelProgram | None) -> bool:
     if program is None:
         return measurement.direct_too and measurement.box is None
     if program == (US_DIRECT if measurement.box else US_BOXED):
+        return False
+    if measurement.name.endswith("bulk-up") and program.name in ONE_WAY:
         return False
     return measurement.streams == 1 or program.name not in ONE_STREAM
 

@@ -73,6 +73,8 @@ HOW = """\
 - `ssh -D` is no HTTP and does not pass where a tunnel of this kind is needed. It is measured since
   everybody knows it. Nor is rathole, a reverse tunnel to one service that keeps TCP connections
   ready for the next stream. (It can speak WebSocket, in which bulk stood still when it was tried.)
+  Its bulk up has no figure: the origin's reports of what it got come back over the same stream, and
+  as long as its application sends, rathole now and then brings nothing back.
 - penguin (crate `rusty-penguin`) is chisel's way of working in Rust, by its own account twice as
   fast.
 """

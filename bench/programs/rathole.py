@@ -2,7 +2,7 @@
 
 It is a reverse tunnel: what listens is where applications come in, and the client, which comes to
 it, is at the origin. So its two ends are swapped here, and it can be measured only where both run
-in one place. Its WebSocket stands still in a bulk transfer (0.5.0, tried), so TLS alone is used.
+in one place. Its WebSocket stood still in bulk transfers (0.5.0, tried), so TLS alone is used.
 """
 
 from __future__ import annotations

@@ -121,6 +121,11 @@ def test_program_of_one_stream_is_not_measured_in_more(
     assert applies(many, Program(program) if program else None) is expected
 
 
+def test_program_that_brings_nothing_back_meanwhile_is_not_measured_up() -> None:
+    up, down = (Measurement(f"bulk-{way}", lambda _: {}, ()) for way in ("up", "down"))
+    assert [applies(one, Program("rathole")) for one in (up, down)] == [False, True]
+
+
 def test_direct_goes_through_no_box() -> None:
     assert not applies(Measurement("held-bulk-up", lambda _: {}, (), box=HELD_BOX), None)
 
