@@ -18,6 +18,7 @@ from underpass.client.control import Status, answering, socket_path
 from underpass.client.front_ends import FrontEnds, Listeners
 from underpass.client.login import ClientLogin
 from underpass.client.profile import ClientSetup
+from underpass.client.telling import Telling
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.client_options import ClientOptions
 from underpass.config import read_secret
@@ -25,6 +26,7 @@ from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import AccessLog, logging_to
 from underpass.net.memory import keep_freed_memory
+from underpass.net.open_files import raise_file_limit
 from underpass.observe import Counter, Counters, Observer
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
@@ -49,6 +51,7 @@ def run_client(load: Load) -> int:
     """
     setup = load()
     keep_freed_memory()
+    raise_file_limit()
     counters = Counters()
     options = setup.options
     with logging_to(options.log, options.log_file, counters) as log:
@@ -66,14 +69,6 @@ def listeners_of(options: ClientOptions) -> Listeners:
     return Listeners(options.socks, options.http, options.forward, login)
 
 
-def tell_in_words(event: TunnelUp | TunnelDown) -> None:
-    """Say on standard output when the tunnel is up, and in the log why it is not."""
-    if isinstance(event, TunnelUp):
-        say(f"tunnel up: {event.carrier}, {event.delay * 1000:.0f} ms")
-    else:
-        logger.warning("no tunnel, trying again: %s", "; ".join(event.reasons) or "no way out")
-
-
 @dataclass(slots=True)
 class ClientProcess:
     """One client: the first SIGTERM drains, a second ends, SIGHUP reads everything again."""
@@ -87,7 +82,7 @@ class ClientProcess:
     reloading: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     up_since: float | None = None
-    _last_reasons: tuple[str, ...] = ()
+    _telling: Telling = field(default_factory=Telling)
 
     async def run(self) -> int:
         """Serve until told to stop, drain, and return the exit code."""
@@ -136,15 +131,12 @@ class ClientProcess:
 
     def _tell(self, event: TunnelUp | TunnelDown) -> None:
         if isinstance(event, TunnelUp):
-            self.up_since, self._last_reasons = time.time(), ()
-        else:
-            self.up_since = None
-            reasons = tuple(sorted(event.reasons))
-            if reasons == self._last_reasons:
-                # Said already, and nothing has changed.
-                return
-            self._last_reasons = reasons
-        tell_in_words(event)
+            self.up_since = time.time()
+            say(self._telling.up(event))
+            return
+        self.up_since = None
+        if (why := self._telling.down(event)) is not None:
+            logger.warning("%s", why)
 
     def _status(self, tunnel: ClientTunnel, front_ends: FrontEnds) -> Status:
         keeper, counters = tunnel.keeper, self.observer.counters

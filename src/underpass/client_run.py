@@ -12,13 +12,12 @@ from underpass.address import ListenAddress
 from underpass.app import loop_factory
 from underpass.client.front_ends import FrontEnds, Listeners, Listening
 from underpass.client.profile import ClientSetup
+from underpass.client.telling import complaining
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.client_app import complain, listeners_of
 from underpass.errors import UnderpassError
 from underpass.observe import Observer
-from underpass.tunnel.keeper import OPEN_SECONDS, TunnelDown, TunnelUp
-
-logger = logging.getLogger(__name__)
+from underpass.tunnel.keeper import OPEN_SECONDS
 
 ANY_PORT = ListenAddress("127.0.0.1", 0)
 
@@ -73,7 +72,7 @@ async def _run(setup: ClientSetup, command: Sequence[str]) -> int:
     listeners = Listeners(
         given.socks or (ANY_PORT,), given.http or (ANY_PORT,), given.forward, given.login
     )
-    tunnel = ClientTunnel(setup.profile, Passage.of(options), _tell)
+    tunnel = ClientTunnel(setup.profile, Passage.of(options), complaining())
     async with tunnel, FrontEnds(listeners, tunnel.open, Observer(), tunnel.open) as front_ends:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -113,8 +112,3 @@ async def _child(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def _pass_on(process: asyncio.subprocess.Process, number: int) -> None:
     if process.returncode is None:
         process.send_signal(number)
-
-
-def _tell(event: TunnelUp | TunnelDown) -> None:
-    if isinstance(event, TunnelDown):
-        logger.warning("no tunnel, trying again: %s", "; ".join(event.reasons))

@@ -9,12 +9,10 @@ import signal
 
 from underpass.address import Address
 from underpass.client.profile import Profile
+from underpass.client.telling import complaining
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.errors import DialError
 from underpass.frontends.stdio import relay_stdio
-from underpass.tunnel.keeper import TunnelDown, TunnelUp
-
-logger = logging.getLogger(__name__)
 
 
 def run_stdio(profile: Profile, passage: Passage, address: Address) -> int:
@@ -36,7 +34,7 @@ async def _relay(profile: Profile, passage: Passage, address: Address) -> int:
         if task is not None:
             loop.add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        async with ClientTunnel(profile, passage, _tell) as tunnel:
+        async with ClientTunnel(profile, passage, complaining()) as tunnel:
             try:
                 stream = await tunnel.open(address)
             except DialError:
@@ -44,8 +42,3 @@ async def _relay(profile: Profile, passage: Passage, address: Address) -> int:
                 raise
             await relay_stdio(stream)
     return 0
-
-
-def _tell(event: TunnelUp | TunnelDown) -> None:
-    if isinstance(event, TunnelDown):
-        logger.warning("no tunnel, trying again: %s", "; ".join(event.reasons))

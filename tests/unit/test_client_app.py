@@ -19,14 +19,13 @@ from underpass.carriers.methods import Methods
 from underpass.client import profile
 from underpass.client.control import ask, socket_path
 from underpass.client.profile import ClientSetup
-from underpass.client_app import ClientProcess, listeners_of, tell_in_words
+from underpass.client_app import ClientProcess, listeners_of
 from underpass.client_options import ClientOptions, Forward, Through
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import logging_to
 from underpass.observe import Counter, Counters, Observer
 from underpass.tunnel.greeting import HandshakeRefused
-from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
 SECONDS = 15.0
 
@@ -240,23 +239,6 @@ async def test_what_can_not_be_gone_by_changes_nothing(
         assert await client.exactly(4) == b"ping"
         await client.close()
         assert one.process.setup.options == as_it_was
-
-
-def test_the_same_reasons_are_told_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    process = ClientProcess.__new__(ClientProcess)
-    process._last_reasons, process.up_since = (), None
-    for reasons in (("a: no", "b: no"), ("b: no", "a: no"), ("a: still no", "b: no")):
-        process._tell(TunnelDown(reasons))
-    told = [record.getMessage() for record in caplog.records]
-    assert told == [
-        "no tunnel, trying again: a: no; b: no",
-        "no tunnel, trying again: a: still no; b: no",
-    ]
-
-
-def test_an_up_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_in_words(TunnelUp("poll, direct", 0.0384))
-    assert capsys.readouterr().out == "tunnel up: poll, direct, 38 ms\n"
 
 
 def test_a_login_comes_from_its_file(tmp_path: Path) -> None:

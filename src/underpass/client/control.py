@@ -53,7 +53,7 @@ async def answering(path: Path, status: Callable[[], Status]) -> AsyncIterator[N
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sockets = bind(ListenAddress(None, 0, str(path)))
     except (ConfigurationError, OSError) as error:
-        logger.warning("no control socket, so `underpass status` can't ask: %s", error)
+        logger.warning("`underpass status` does not ask this client: %s", await _why(path, error))
         yield
         return
     gate = Gate(GateLimits(total=MAX_ASKERS))
@@ -65,6 +65,13 @@ async def answering(path: Path, status: Callable[[], Status]) -> AsyncIterator[N
         finally:
             listener.stop()
             gate.evict_all()
+
+
+async def _why(path: Path, error: Exception) -> str:
+    with contextlib.suppress(ConfigurationError):
+        other = await asyncio.to_thread(ask, path)
+        return f"it asks the one of this profile that runs already (process {other.get('process')})"
+    return f"no control socket: {error}"
 
 
 def ask(path: Path) -> Status:
@@ -80,7 +87,9 @@ def ask(path: Path) -> Status:
                 size += len(data)
             status = json.loads(b"".join(parts))
         except (OSError, ValueError):
-            raise ConfigurationError("no client of this profile is running") from None
+            raise ConfigurationError(
+                "no client of this profile is running; start one with `underpass client`"
+            ) from None
     if not isinstance(status, dict):
         raise ConfigurationError("what runs for this profile is no client")
     return status

@@ -218,7 +218,9 @@ def _read(path: Path) -> bytes:
                 )
             return file.read(MAX_BYTES)
     except FileNotFoundError:
-        raise ConfigurationError(f"{path}: there is no such profile") from None
+        known = ", ".join(other.stem for other in sorted(path.parent.glob("*.toml")))
+        hint = f"there are {known}" if known else "run `underpass join NAME` with an invite"
+        raise ConfigurationError(f"{path}: there is no such profile; {hint}") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -24,6 +24,9 @@ SAME_WORDS = ("basic", "ntlm")
 
 AUTHENTICATION_REQUIRED = 407
 
+NO_LOGIN = "it wants a login: name the user in its URL, as in http://USER@HOST:PORT, and a password"
+WRONG_LOGIN = "the user or the password is wrong"
+
 
 class LoginTries:
     """Adds the login to the requests of one stream, each time that one is sent.
@@ -87,7 +90,9 @@ class LoginTries:
             self._succeed()
             return False
         self._requests += 1
-        if self._account is None or self._requests >= MAX_REQUESTS:
+        if self._account is None:
+            raise refused(head, NO_LOGIN)
+        if self._requests >= MAX_REQUESTS:
             raise refused(head)
         challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
         if not await self._goes_on(challenges):
@@ -134,8 +139,9 @@ class LoginTries:
         """Take a refusal for what it is, and begin the login that is to be tried next."""
         was_proven = account.is_proven
         was_refused = self._note(account, challenges)
+        problem = account.problem or (WRONG_LOGIN if self._refusals else "")
         if self._refusals >= MAX_TRIES:
-            raise refused(head, account.problem)
+            raise refused(head, problem)
         if was_refused:
             account.check()
         if is_stale(challenges):
@@ -146,7 +152,7 @@ class LoginTries:
         scheme = await self._choose(account, challenges)
         repeats = scheme in SAME_WORDS and not (was_proven or was_refused == "negotiate")
         if scheme is None or (self._refusals and repeats):
-            raise refused(head, account.problem)
+            raise refused(head, account.problem or problem)
         if self._bound is None:
             await self._take_turn(account)
 

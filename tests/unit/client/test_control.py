@@ -28,6 +28,16 @@ async def test_who_asks_is_told(tmp_path: Path) -> None:
         ask(path)
 
 
+async def test_a_second_client_says_which_one_is_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "x.sock"
+    async with asyncio.timeout(5), answering(path, lambda: {"process": 77}):
+        async with answering(path, lambda: {"process": 78}):
+            assert "it asks the one of this profile that runs already (process 77)" in caplog.text
+        assert await asyncio.to_thread(ask, path) == {"process": 77}
+
+
 async def test_each_profile_has_a_socket_of_its_own_with_a_short_path(tmp_path: Path) -> None:
     state = Path("/home/somebody/.local/state/underpass")
     one = socket_path(tmp_path / ("a" * 60) / "work.toml", state)

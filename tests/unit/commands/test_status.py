@@ -53,4 +53,4 @@ def test_a_status_is_asked_for(
 def test_without_a_client_it_ends_with_2(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     keep("work")
     assert cli.main(["status"]) == 2
-    assert capsys.readouterr().err == "underpass: no client of this profile is running\n"
+    assert "no client of this profile is running; start one with" in capsys.readouterr().err

@@ -71,6 +71,16 @@ async def tries(account: Account, *challenges: bytes) -> int:
             return count
 
 
+async def test_what_to_do_is_told() -> None:
+    with pytest.raises(DialError, match=r"407 So be it \(it wants a login: name the user"):
+        await LoginTries(None).must_repeat(response(407, BASIC))
+    login = LoginTries(Account(Login("carol", "wrong"), "proxy.example"))
+    assert await login.must_repeat(response(407, BASIC))
+    login.addressed(GET)
+    with pytest.raises(DialError, match=r"\(the user or the password is wrong\)"):
+        await login.must_repeat(response(407, BASIC))
+
+
 async def test_a_refused_basic_is_not_repeated(account: Account) -> None:
     assert await tries(account, BASIC) == 1
     # The next request, which answers unasked, does not try it twice either.
