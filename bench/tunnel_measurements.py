@@ -115,11 +115,8 @@ def ping_pong(bench: Bench, streams: int) -> Values:
     """One 64-byte message under way in each stream."""
     result, _ = bench.run("pingpong", "echo", streams)
     name = bench.key(f"pingpong-{streams}")
-    return {
-        name: result["per_second"],
-        f"{name}-p50": result["p50_us"],
-        f"{name}-p99": result["p99_us"],
-    }
+    percentiles = {f"{name}-{p}": result[f"{p}_us"] for p in ("p50", "p90", "p99", "p999")}
+    return {name: result["per_second"], **percentiles}
 
 
 def connects(bench: Bench) -> Values:

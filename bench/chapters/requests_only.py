@@ -22,12 +22,15 @@ def _figures(before: str, where: str) -> tuple[Figure, ...]:
         Figure(f"{before}bulk-up", f"Bulk up, {where}", "MB/s", True, 1),
         Figure(f"{before}pingpong-1", f"Ping-pong, {where}", "messages/s", True),
         Figure(f"{before}pingpong-1-p50", f"Ping-pong, {where}, p50", "µs", False),
+        Figure(f"{before}pingpong-1-p90", f"Ping-pong, {where}, p90", "µs", False),
         Figure(f"{before}pingpong-1-p99", f"Ping-pong, {where}, p99", "µs", False),
+        Figure(f"{before}pingpong-1-p999", f"Ping-pong, {where}, p99.9", "µs", False),
     )
 
 
-def _keys(before: str) -> tuple[str, ...]:
-    return tuple(figure.key for figure in _figures(before, ""))
+def _keys(before: str, start: str) -> tuple[str, ...]:
+    keys = (figure.key for figure in _figures(before, ""))
+    return tuple(key for key in keys if key.startswith(f"{before}{start}"))
 
 
 FIGURES = (
@@ -58,16 +61,12 @@ TABLES = (
     ("Direct", (*BULK, "cpu-down", "cpu-up")),
     (
         "Direct: ping-pong and new streams",
-        ("pingpong-1", "pingpong-1-p50", "pingpong-1-p99", "connects"),
+        (*_keys("", "pingpong"), "connects"),
     ),
-    (
-        "Through nginx, which buffers requests and responses",
-        _keys("nginx-"),
-    ),
-    (
-        "Through a box that holds every request and response until whole",
-        _keys("held-"),
-    ),
+    ("Through nginx, which buffers requests and responses", _keys("nginx-", "bulk")),
+    ("Through nginx: ping-pong", _keys("nginx-", "pingpong")),
+    ("Through a box that holds every request and response until whole", _keys("held-", "bulk")),
+    ("Through that box: ping-pong", _keys("held-", "pingpong")),
 )
 
 HOW = """\

@@ -13,10 +13,14 @@ FIGURES = (
     Figure("cpu-up", "Processor time of both ends per GB up", "s/GB", False, 2),
     Figure("pingpong-1", "Ping-pong, 1 stream", "messages/s", True),
     Figure("pingpong-1-p50", "Ping-pong, 1 stream, p50", "µs", False),
+    Figure("pingpong-1-p90", "Ping-pong, 1 stream, p90", "µs", False),
     Figure("pingpong-1-p99", "Ping-pong, 1 stream, p99", "µs", False),
+    Figure("pingpong-1-p999", "Ping-pong, 1 stream, p99.9", "µs", False),
     Figure("pingpong-64", "Ping-pong, 64 streams", "messages/s", True),
     Figure("pingpong-64-p50", "Ping-pong, 64 streams, p50", "µs", False),
+    Figure("pingpong-64-p90", "Ping-pong, 64 streams, p90", "µs", False),
     Figure("pingpong-64-p99", "Ping-pong, 64 streams, p99", "µs", False),
+    Figure("pingpong-64-p999", "Ping-pong, 64 streams, p99.9", "µs", False),
     Figure("connects", "New streams, one byte echoed, closed", "streams/s", True),
     Figure("memory-client", "Memory per idle stream at 1,000, client", "KiB", False, 1),
     Figure("memory-server", "Memory per idle stream at 1,000, server", "KiB", False, 1),
@@ -45,13 +49,15 @@ GOALS = (
     Goal("at most 24 KiB an idle stream, each end", ("memory-client", "memory-server"), limit=24),
 )
 
+
+def _with_percentiles(key: str) -> tuple[str, ...]:
+    return (key, *(f"{key}-{name}" for name in ("p50", "p90", "p99", "p999")))
+
+
 TABLES = (
     ("Bulk", ("bulk-down", "bulk-up", "cpu-down", "cpu-up")),
-    ("Ping-pong, 64-byte messages, 1 stream", ("pingpong-1", "pingpong-1-p50", "pingpong-1-p99")),
-    (
-        "Ping-pong, 64-byte messages, 64 streams",
-        ("pingpong-64", "pingpong-64-p50", "pingpong-64-p99"),
-    ),
+    ("Ping-pong, 64-byte messages, 1 stream", _with_percentiles("pingpong-1")),
+    ("Ping-pong, 64-byte messages, 64 streams", _with_percentiles("pingpong-64")),
     ("New streams", ("connects",)),
     ("Memory", ("memory-client", "memory-server")),
 )
