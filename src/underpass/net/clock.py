@@ -36,15 +36,14 @@ class TimeLimit:
         self._expired = False
 
     def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._task = task = asyncio.current_task(loop)
+        self._task = task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a time limit needs a task to cancel")
         self._cancelling = task.cancelling()
         if self._alarm is not None:
             self._alarm.begin(self)
         elif self._seconds is not None:
-            self._start_timer(loop, self._seconds)
+            self._start_timer(task.get_loop(), self._seconds)
         return self
 
     def _start_timer(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:

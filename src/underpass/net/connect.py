@@ -53,42 +53,40 @@ def _keep_alive(stream: TransportStream) -> None:
 
 
 class Connector:
-    """Opens TCP streams, each within `timeout` seconds: what many dials have in common."""
+    """Opens TCP streams, each within `timeout` seconds: what many dials have in common.
 
-    def __init__(self, timeout: float) -> None:
+    Streams are asked to be kept alive once they are `keep_alive_after` seconds old; 0: at once.
+    """
+
+    def __init__(self, timeout: float, keep_alive_after: float = KEEPALIVE_AFTER) -> None:
         self._dialling: Alarm[TimeLimit] = Alarm(timeout, TimeLimit.expire)
-        self._young: Alarm[TransportStream] = Alarm(KEEPALIVE_AFTER, _keep_alive)
+        self._young: Alarm[TransportStream] = Alarm(keep_alive_after, _keep_alive)
 
     async def connect(self, ip: IPAddress, port: int) -> TransportStream:
-        """Connect to a literal address; raises as `connect_tcp` does."""
-        stream = await _connect(ip, port, TimeLimit(None, self._dialling), self._dialling.seconds)
-        stream.on_lost(self._young.end)
-        self._young.begin(stream)
+        """Connect to a literal address.
+
+        Raises `DialError`: CONNECTION_TIMEOUT, CONNECTION_REFUSED, …, as `failure_of` maps them.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            with TimeLimit(None, self._dialling):
+                _, stream = await loop.create_connection(TransportStream, str(ip), port)
+        except TimeoutError:
+            details = f"{Address(str(ip), port)} after {self._dialling.seconds:g} s"
+            raise DialError(Failure.CONNECTION_TIMEOUT, details) from None
+        except OSError as error:
+            raise DialError(failure_of(error), str(Address(str(ip), port))) from error
+        if self._young.seconds:
+            stream.on_lost(self._young.end)
+            self._young.begin(stream)
+        else:
+            _keep_alive(stream)
         return stream
 
 
 async def connect_tcp(ip: IPAddress, port: int, timeout: float) -> TransportStream:
-    """Connect to a literal address within `timeout` seconds.
-
-    Raises `DialError`: CONNECTION_TIMEOUT, CONNECTION_REFUSED, …, as `failure_of` maps them.
-    """
-    stream = await _connect(ip, port, TimeLimit(timeout), timeout)
-    _keep_alive(stream)
-    return stream
-
-
-async def _connect(ip: IPAddress, port: int, limit: TimeLimit, seconds: float) -> TransportStream:
-    loop = asyncio.get_running_loop()
-    try:
-        with limit:
-            _, stream = await loop.create_connection(TransportStream, str(ip), port)
-    except TimeoutError:
-        where = Address(str(ip), port)
-        raise DialError(Failure.CONNECTION_TIMEOUT, f"{where} after {seconds:g} s") from None
-    except OSError as error:
-        failure = failure_of(error)
-        raise DialError(failure, str(Address(str(ip), port))) from error
-    return stream
+    """Connect to a literal address within `timeout` seconds; raises as `Connector.connect` does."""
+    return await Connector(timeout, keep_alive_after=0).connect(ip, port)
 
 
 async def connect_tls(

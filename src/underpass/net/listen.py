@@ -265,13 +265,16 @@ class Listener:
         # uvloop returns its own TLS protocol, not ours, so we keep what the factory made.
         stream = TransportStream()
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: stream,
-                sock,
-                ssl=tls,
-                ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls else None,
-            )
+            if tls is None:
+                await self._loop.connect_accepted_socket(lambda: stream, sock)
+            else:
+                await self._loop.connect_accepted_socket(
+                    lambda: stream,
+                    sock,
+                    ssl=tls,
+                    ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+                )
         except asyncio.CancelledError:
             sock.close()
             raise

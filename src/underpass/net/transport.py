@@ -130,7 +130,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         if self._unread_size >= READ_BUFFER:
             self._pause_reading()
         if self._reader is not None:
-            self._wake_reader()
+            _wake(self._reader)
 
     def eof_received(self) -> bool:
         self._eof_received = True
@@ -141,7 +141,8 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._splice.ended()
         elif self._taker is not None:
             self._is_taken(b"")
-        self._wake_reader()
+        if self._reader is not None:
+            _wake(self._reader)
         # True keeps the sending direction open; TLS transports close whatever we say.
         return self._can_half_close
 
@@ -152,10 +153,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._error = stream_error(exc)
         if self._taker is not None:
             self._is_taken(b"")
-        self._wake_reader()
-        self._wake_writer()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        self._wake_all()
         if self._splice is not None:
             self._splice.lost(self, self._error)
         if self._on_lost is not None:
@@ -172,7 +170,8 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         self._write_paused = False
         if self._sink is not None:
             self._sink._resume_reading()
-        self._wake_writer()
+        if self._writer is not None:
+            _wake(self._writer)
 
     # The contract of `Stream`.
 
@@ -185,8 +184,9 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             if self._eof_received or self._lost:
                 return b""
             self._resume_reading()
-            self._reader = self._loop.create_future()
-            await self._reader
+            self._reader = reader = self._loop.create_future()
+            await reader
+            self._reader = None
         return self._take_unread(limit)
 
     def send_at_once(self, data: bytes) -> bool:
@@ -276,8 +276,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
     def _stop_calls(self) -> None:
         self._closing = True
         self._drop_unread()
-        self._wake_reader()
-        self._wake_writer()
+        self._wake_all()
 
     async def wait_flushed(self, timeout: float) -> None:
         """After `close_soon`, wait until all is delivered; abort after `timeout` seconds."""
@@ -381,15 +380,15 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._read_paused = False
             self._transport.resume_reading()
 
-    def _wake_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None and not reader.done():
-            reader.set_result(None)
+    def _wake_all(self) -> None:
+        for waiter in (self._reader, self._writer, self._gone):
+            if waiter is not None:
+                _wake(waiter)
 
-    def _wake_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None and not writer.done():
-            writer.set_result(None)
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _literal(name: object) -> Address | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
 
 from underpass.access import Decision, Policy, Principal
 from underpass.address import Address, IPAddress
@@ -17,6 +18,10 @@ from underpass.outbound.login import LoginTries
 from underpass.outbound.own_listeners import OwnListeners
 from underpass.outbound.upstream import Rehearsed, Upstream
 from underpass.outbound.upstream_route import UpstreamRoute
+
+# By name, as an enum's member costs ten times what a name does.
+_DIALS = Counter.DIALS
+_DIAL_SECONDS = Histogram.DIAL_SECONDS
 
 
 class Guard:
@@ -67,17 +72,18 @@ class Guard:
 
         return UpstreamRoute(reach, upstream.login(), rehearse)
 
-    async def dial(self, principal: Principal, address: Address) -> Stream:
+    def dial(self, principal: Principal, address: Address) -> Coroutine[Any, Any, Stream]:
         """Open a stream to `address` for `principal`.
 
-        Raises `Forbidden` where policy denies it, and `DialError` for all else.
+        Raises `Forbidden` where policy denies it, at once where that can be told, and `DialError`
+        for all else.
         """
         literal = self._check(principal, address)
         if isinstance(self._outbound, Upstream):
-            return await self._counted(self._outbound.open(address))
+            return self._counted(self._outbound.open(address))
         if literal:
-            return await self._counted(self._outbound.connect(literal, address.port))
-        return await self._counted(self._resolved(self._outbound, principal, address))
+            return self._counted(self._outbound.connect(literal, address.port))
+        return self._counted(self._resolved(self._outbound, principal, address))
 
     async def _resolved(self, direct: Direct, principal: Principal, address: Address) -> Stream:
         """Open a stream to a name, over the addresses behind it that are permitted."""
@@ -124,11 +130,11 @@ class Guard:
         except Forbidden:
             raise
         except DialError:
-            self._counters.add(Counter.DIALS)
+            self._counters.add(_DIALS)
             self._counters.add(Counter.DIAL_FAILURES)
             raise
-        self._counters.add(Counter.DIALS)
-        self._counters.took(Histogram.DIAL_SECONDS, now() - started)
+        self._counters.add(_DIALS)
+        self._counters.took(_DIAL_SECONDS, now() - started)
         return stream
 
 

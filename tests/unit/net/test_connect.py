@@ -81,10 +81,9 @@ async def test_a_stream_is_opened_and_watched_by_the_kernel(listener: socket.soc
 
 
 async def test_a_stream_of_many_is_watched_once_it_has_lived_for_a_while(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket,
 ) -> None:
-    monkeypatch.setattr("underpass.net.connect.KEEPALIVE_AFTER", 0.01)
-    connector = Connector(SECONDS)
+    connector = Connector(SECONDS, keep_alive_after=0.01)
     short = await connector.connect(LOOPBACK, port_of(listener))
     stream = await connector.connect(LOOPBACK, port_of(listener))
     await free(short)
