@@ -15,16 +15,18 @@ import pytest
 from tests.unit.frontends.http.dialogue import RawClient, origin
 from tests.unit.test_tunnel_server import House, echo, house
 from tests.unit.tunnel_client import invite_to
+from underpass import client_app
 from underpass.carriers.methods import Methods
 from underpass.client import profile
 from underpass.client.control import ask, socket_path
 from underpass.client.profile import ClientSetup
-from underpass.client_app import ClientProcess, listeners_of
+from underpass.client_app import ClientProcess, listeners_of, run_client
 from underpass.client_options import ClientOptions, Forward, Through
 from underpass.errors import ConfigurationError
 from underpass.log_writer import LogWriter
 from underpass.logs import logging_to
 from underpass.observe import Counter, Counters, Observer
+from underpass.protocol.invite import Invite
 from underpass.tunnel.greeting import HandshakeRefused
 
 SECONDS = 15.0
@@ -251,3 +253,18 @@ def test_a_login_comes_from_its_file(tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(ConfigurationError, match="every user of this machine can read"):
         listeners_of(ClientOptions(login_file=file))
+
+
+def test_a_client_may_open_as_many_files_as_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(client_app, "keep_freed_memory", lambda: asked.append("memory"))
+    monkeypatch.setattr(client_app, "raise_file_limit", lambda: asked.append("files"))
+    invite = Invite("http://127.0.0.1:1", bytes(32), "alice", bytes(16))
+    known = profile.join(invite, tmp_path / "alice.toml")
+    # It ends before it begins: there is nowhere to write the log.
+    options = ClientOptions(log_file=tmp_path / "nowhere" / "log")
+    with pytest.raises(ConfigurationError, match="log_file"):
+        run_client(lambda: ClientSetup(known, options))
+    assert asked == ["memory", "files"]
