@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -76,3 +77,15 @@ def check_certificate(options: ProxyOptions | ServerOptions) -> None:
         from underpass.net.tls import server_context  # noqa: PLC0415
 
         server_context(options.tls_cert, options.tls_key)
+
+
+def warn_without_users(state: Path, advice: str) -> None:
+    """Say that nobody is let in as yet, and what `advice` is to change that."""
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
+
+    if not SqliteUserStore(state).users():
+        print(
+            f"underpass: there are no users in {state}, so nobody is let in; {advice}, it may come "
+            "in at once",
+            file=sys.stderr,
+        )

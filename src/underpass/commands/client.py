@@ -6,13 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from underpass.commands.base import Commands, add_command
-from underpass.commands.profiles import (
-    WAY_FLAGS,
-    add_arguments,
-    add_flags,
-    given_flags,
-    load_setup,
-)
+from underpass.commands.flags import Flags, add_flags, given_flags
+from underpass.commands.profiles import WAY_FLAGS, add_arguments, load_setup
 
 if TYPE_CHECKING:
     from underpass.client.profile import ClientSetup
@@ -39,12 +34,12 @@ examples:
   curl -x socks5h://127.0.0.1:1080 https://example.com/
 """
 
-_FLAGS = (
+_FLAGS: Flags = (
     ("socks", "ADDR", "accept SOCKS 4, 4a and 5 here; may be repeated"),
     ("http", "ADDR", "accept HTTP proxy clients here; may be repeated"),
     ("login_file", "FILE", "ask SOCKS and HTTP clients for the USER:PASSWORD in this file"),
 )
-_LOG_FLAGS = (
+_LOG_FLAGS: Flags = (
     ("log", "text|json", "lines for people or for machines (default text)"),
     ("log_file", "FILE", "append them here (default: standard error)"),
 )

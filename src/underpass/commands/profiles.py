@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from underpass.commands.flags import Flags, add_config, add_flags
 from underpass.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ INVITE = "UNDERPASS_INVITE"
 # Longer than any invite; a whole file piped in by mistake is not one.
 MAX_INVITE = 64 * 1024
 
-# (option, metavar, help); the option's name is its key in the configuration.
-WAY_FLAGS = (
+WAY_FLAGS: Flags = (
     ("via", "auto|none|URL", "go out as the system says, directly, or through this proxy: http://, "
      "https:// or socks5://USER@HOST:PORT; several, with commas, in a row (default auto)"),
     ("via_password_file", "FILE", "the proxy's password; or set UNDERPASS_VIA_PASSWORD"),
@@ -43,18 +43,8 @@ def add_way(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--invite-file", metavar="FILE", type=Path, help="use the invite in this file instead"
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="read options from this TOML")
+    add_config(parser)
     add_flags(parser, WAY_FLAGS)
-
-
-def add_flags(
-    parser: argparse.ArgumentParser, flags: tuple[tuple[str, str, str], ...], lists: str = ""
-) -> None:
-    """Add options by name; those named in `lists` may be repeated."""
-    for key, metavar, text in flags:
-        flag = "--" + key.replace("_", "-")
-        action = "append" if key in lists.split() else "store"
-        parser.add_argument(flag, dest=key, metavar=metavar, help=text, action=action)
 
 
 def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> ClientSetup:
@@ -94,10 +84,3 @@ def _invited(file: Path | None, state: Path) -> Profile:
     except OSError as error:
         raise ConfigurationError(f"--invite-file: {file}: {error.strerror}") from None
     return without_profile(parse_invite(text), state)
-
-
-def given_flags(
-    arguments: argparse.Namespace, *tables: tuple[tuple[str, str, str], ...]
-) -> dict[str, object]:
-    """What was given of the options in these tables, by name."""
-    return {key: getattr(arguments, key) for table in tables for key, _, _ in table}

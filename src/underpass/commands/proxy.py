@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underpass.commands.base import Commands, add_command, check_certificate
+from underpass.commands.base import Commands, add_command, check_certificate, warn_without_users
+from underpass.commands.flags import RULES_TEXT, Flags, add_config, add_flags, given_flags
 
 if TYPE_CHECKING:
     from underpass.options import ProxyOptions
@@ -22,10 +22,7 @@ one ends it at once). SIGHUP reads the configuration and certificates again.
 Private, loopback and link-local addresses and port 25 are denied unless allowed.
 """
 
-_PROXY_EPILOG = """\
-ADDR is host:port, [v6]:port (port 0: any free one) or unix:PATH.
-RULE is a name, a suffix, an address or a network, with an optional port or range:
-  example.com  *.example.com:443  10.0.0.0/8  127.0.0.1:5432  [::1]:8000-8100
+_PROXY_EPILOG = f"""{RULES_TEXT}\
 The most specific rule wins.
 
 Every option can also stand in a file (--config) or in the environment (UNDERPASS_LISTEN,
@@ -38,9 +35,7 @@ examples:
   curl -x http://127.0.0.1:8080 https://example.com/
 """
 
-_LISTS = ("listen", "allow", "deny")
-# (option, metavar, help); the option's name is its key in the configuration.
-_PROXY_FLAGS = (
+_PROXY_FLAGS: Flags = (
     ("listen", "ADDR", "accept here; may be repeated (default 127.0.0.1:8080)"),
     ("allow", "RULE", "let requests go there; may be repeated"),
     ("deny", "RULE", "do not let requests go there; may be repeated"),
@@ -61,11 +56,8 @@ _PROXY_FLAGS = (
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "proxy", "run an HTTP proxy", _PROXY, _PROXY_EPILOG)
-    parser.add_argument("--config", metavar="FILE", type=Path, help="read options from this TOML")
-    for key, metavar, text in _PROXY_FLAGS:
-        flag = "--" + key.replace("_", "-")
-        action = "append" if key in _LISTS else "store"
-        parser.add_argument(flag, dest=key, metavar=metavar, help=text, action=action)
+    add_config(parser)
+    add_flags(parser, _PROXY_FLAGS, "listen allow deny")
     parser.set_defaults(run=_run)
 
 
@@ -74,7 +66,7 @@ def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
     from underpass.config import load_proxy_options  # noqa: PLC0415
     from underpass.worker import inherit  # noqa: PLC0415
 
-    flags = {key: getattr(arguments, key) for key, _, _ in _PROXY_FLAGS}
+    flags = given_flags(arguments, _PROXY_FLAGS)
 
     def load() -> ProxyOptions:
         options = load_proxy_options(arguments.config, os.environ, flags)
@@ -91,7 +83,7 @@ def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
                 file=sys.stderr,
             )
         if options.auth == "basic":
-            _warn_without_users(options.state)
+            warn_without_users(options.state, "add one with `underpass user add NAME`")
         if options.processes > 1:
             from underpass.supervisor import run_workers  # noqa: PLC0415
 
@@ -99,17 +91,6 @@ def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
     from underpass.app import run_proxy  # noqa: PLC0415
 
     return run_proxy(load, inheritance)
-
-
-def _warn_without_users(state: Path) -> None:
-    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
-
-    if not SqliteUserStore(state).users():
-        print(
-            f"underpass: there are no users in {state}, so nobody is let in; add one with "
-            "`underpass user add NAME`, it may come in at once",
-            file=sys.stderr,
-        )
 
 
 def _holds_password(url: str) -> bool:

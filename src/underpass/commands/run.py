@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from underpass.commands.base import SEPARATOR, Commands, add_command
-from underpass.commands.profiles import WAY_FLAGS, add_arguments, given_flags, load_setup
+from underpass.commands.flags import given_flags
+from underpass.commands.profiles import WAY_FLAGS, add_arguments, load_setup
 from underpass.errors import ConfigurationError
 
 _TEXT = """\

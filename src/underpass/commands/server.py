@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underpass.commands.base import Commands, add_command, check_certificate
+from underpass.commands.base import Commands, add_command, check_certificate, warn_without_users
+from underpass.commands.flags import RULES_TEXT, Flags, add_config, add_flags, given_flags
 
 if TYPE_CHECKING:
     from underpass.server_options import ServerOptions
@@ -24,10 +23,7 @@ with an invite; so it may listen where everybody can reach it.
 Private, loopback and link-local addresses and port 25 are denied unless allowed.
 """
 
-_SERVER_EPILOG = """\
-ADDR is host:port, [v6]:port (port 0: any free one) or unix:PATH.
-RULE is a name, a suffix, an address or a network, with an optional port or range:
-  example.com  *.example.com:443  10.0.0.0/8  127.0.0.1:5432  [::1]:8000-8100
+_SERVER_EPILOG = f"""{RULES_TEXT}\
 The most specific rule wins; the rules of a user (`underpass user rules`) hold beside these.
 
 Every option can also stand in a file (--config, its table [server]) or in the environment
@@ -39,9 +35,7 @@ examples:
   underpass server --listen 127.0.0.1:8090 --prefix /files      behind nginx, which speaks TLS
 """
 
-_LISTS = ("listen", "allow", "deny")
-# (option, metavar, help); the option's name is its key in the configuration.
-_FLAGS = (
+_FLAGS: Flags = (
     ("listen", "ADDR", "accept here; may be repeated (default 127.0.0.1:8090)"),
     ("tls_cert", "FILE", "speak TLS to clients: the certificate chain, PEM"),
     ("tls_key", "FILE", "and its private key, PEM"),
@@ -65,14 +59,8 @@ _FLAGS = (
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "server", "run a tunnel's server", _SERVER, _SERVER_EPILOG)
-    parser.add_argument("--config", metavar="FILE", type=Path, help="read options from this TOML")
-    for key, metavar, text in _FLAGS:
-        flag = "--" + key.replace("_", "-")
-        if not metavar:
-            parser.add_argument(flag, dest=key, help=text, action="store_const", const="true")
-            continue
-        action = "append" if key in _LISTS else "store"
-        parser.add_argument(flag, dest=key, metavar=metavar, help=text, action=action)
+    add_config(parser)
+    add_flags(parser, _FLAGS, "listen allow deny")
     parser.set_defaults(run=_run)
 
 
@@ -80,23 +68,12 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> int:
     from underpass.app import run_server  # noqa: PLC0415
     from underpass.config import load_server_options  # noqa: PLC0415
 
-    flags = {key: getattr(arguments, key) for key, _, _ in _FLAGS}
+    flags = given_flags(arguments, _FLAGS)
 
     def load() -> ServerOptions:
         options = load_server_options(arguments.config, os.environ, flags)
         check_certificate(options)
         return options
 
-    _warn_without_users(load().state)
+    warn_without_users(load().state, "invite one with `underpass invite NAME --url URL`")
     return run_server(load)
-
-
-def _warn_without_users(state: Path) -> None:
-    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
-
-    if not SqliteUserStore(state).users():
-        print(
-            f"underpass: there are no users in {state}, so nobody is let in; invite one with "
-            "`underpass invite NAME --url URL`, it may come in at once",
-            file=sys.stderr,
-        )

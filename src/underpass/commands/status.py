@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from underpass.commands.base import EXIT_OK, Commands, add_command
-from underpass.commands.profiles import add_arguments, given_flags, load_setup
+from underpass.commands.flags import given_flags
+from underpass.commands.profiles import add_arguments, load_setup
 
 if TYPE_CHECKING:
     from underpass.client.control import Status
