@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from bench.figures import LEVEL, US, Figure, Goal, Summaries, Summary, advantage, formatted
 
+# Why a goal is not held where there was nobody to compare with.
+NO_PEER = "no peer measured"
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -101,7 +104,7 @@ class Chapter:
             return None
         best = self.best_other(figure, summaries, goal.peers)
         if best is None:
-            return "no peer measured"
+            return NO_PEER
         ratio = advantage(figure, ours.median, summaries[best][figure.key].median)
         wanted = goal.factor if goal.factor != 1 else 1 - LEVEL
         return f"{ratio:.2f} × {best}" if ratio < wanted else None

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.chapter import Chapter, Curve
+from bench.chapter import NO_PEER, Chapter, Curve
 from bench.chapters import CHAPTERS
-from bench.figures import Figure, Summaries, Summary, formatted, summaries_of
+from bench.figures import Figure, Goal, Summaries, Summary, formatted, summaries_of
 
 # What a results file holds; and all of them by the name of their chapter.
 Results = Mapping[str, Any]
@@ -52,12 +52,17 @@ class _Part:
     def goals(self) -> list[str]:
         if not any(self.summaries.get(name) for name in self.chapter.ours):
             return ["- underpass itself was not measured in this run."]
-        lines = []
-        for goal in self.chapter.goals:
-            phrases = self.chapter.missed(goal, self.summaries)
-            verdict = f"**not held** ({'; '.join(phrases)})" if phrases else "held"
-            lines.append(f"- {goal.text}: {verdict}")
-        return lines
+        return [f"- {goal.text}: {self._stand(goal)}" for goal in self.chapter.goals]
+
+    def _stand(self, goal: Goal) -> str:
+        """Whether a goal is held, or where not, or that there was nobody to compare with."""
+        phrases = self.chapter.missed(goal, self.summaries)
+        if not phrases:
+            return "held"
+        if all(phrase.endswith(NO_PEER) for phrase in phrases):
+            named = ", ".join(goal.peers)
+            return f"**not known**, as none of these was measured: {named or 'any other program'}"
+        return f"**not held** ({'; '.join(phrases)})"
 
     def lines(self) -> list[str]:
         lines = [f"## {self.chapter.title}", "", *self._circumstances(), ""]

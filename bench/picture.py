@@ -26,7 +26,8 @@ STYLE = "font-family='system-ui, sans-serif' font-size='13'"
 # The place of a line chart's field in the picture.
 LEFT, RIGHT, FLOOR, ROOF = 80, 740, 320, 64
 CHART_HEIGHT = 390
-TICKS = 5
+# At least so many steps of the vertical axis; a step is 1, 2 or 5 of some power of ten.
+STEPS = 4
 
 
 def bar_chart(chapter: Chapter, figure: Figure, bars: Mapping[str, Summary]) -> str:
@@ -130,21 +131,22 @@ class _Axis:
     """From numbers to places in the field."""
 
     across: tuple[float, ...]
-    most: float
+    step: float
+    steps: int
     logarithmic: bool
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         least, most = self._scaled(self.across[0]), self._scaled(self.across[-1])
         share = (self._scaled(x) - least) / ((most - least) or 1)
-        return LEFT + share * (RIGHT - LEFT), FLOOR - y / self.most * (FLOOR - ROOF)
+        return LEFT + share * (RIGHT - LEFT), FLOOR - y / (self.step * self.steps) * (FLOOR - ROOF)
 
     def _scaled(self, x: float) -> float:
         return math.log10(max(x, 1e-9)) if self.logarithmic else x
 
     def grid(self, curve: Curve) -> list[str]:
         parts = []
-        for number in range(TICKS + 1):
-            value = self.most * number / TICKS
+        for number in range(self.steps + 1):
+            value = self.step * number
             top = self.place(self.across[0], value)[1]
             parts += [
                 f"<line x1='{LEFT}' x2='{RIGHT}' y1='{top:.1f}' y2='{top:.1f}' stroke='#e3e5e8'/>",
@@ -168,5 +170,6 @@ def _axis(curve: Curve, lines: Mapping[str, Points]) -> _Axis:
     points = [point for line in lines.values() for point in line]
     across = tuple(sorted({x for x, _ in points}))
     most = max((y for _, y in points), default=0) or 1
-    step = 10 ** math.floor(math.log10(most)) / 2
-    return _Axis(across, math.ceil(most / step) * step, curve.logarithmic)
+    power = 10 ** math.floor(math.log10(most / STEPS))
+    step = max(part * power for part in (1, 2, 5) if part * power <= most / STEPS)
+    return _Axis(across, step, math.ceil(most / step - 1e-9), curve.logarithmic)

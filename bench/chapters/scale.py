@@ -23,13 +23,13 @@ FIGURES = (
     Figure("open-session", "Processor time to open a session, 2,000 in all", "ms", False, 2),
     Figure("flat-open", "One busy stream among up to 10,000 open", "× alone", False, 2),
     Figure("flat-busy", "Up to 1,000 busy streams", "× one", False, 2),
-    Figure("busy-rate", "500 clients with 4 busy streams each", "exchanges/s", True),
-    Figure("busy-cost", "Processor time per exchange of them", "µs", False, 1),
-    Figure("busy-p50", "The same, p50", "ms", False, 1),
-    Figure("busy-p90", "The same, p90", "ms", False, 1),
-    Figure("busy-p99", "The same, p99", "ms", False, 1),
-    Figure("busy-p999", "The same, p99.9", "ms", False, 1),
-    Figure("busy-memory", "Memory of the whole process meanwhile", "MiB", False),
+    Figure("busy-rate", "Busy server: exchanges", "exchanges/s", True),
+    Figure("busy-cost", "Busy server: processor time per exchange", "µs", False, 1),
+    Figure("busy-p50", "Busy server, p50", "ms", False, 1),
+    Figure("busy-p90", "Busy server, p90", "ms", False, 1),
+    Figure("busy-p99", "Busy server, p99", "ms", False, 1),
+    Figure("busy-p999", "Busy server, p99.9", "ms", False, 1),
+    Figure("busy-memory", "Busy server: memory of the whole process", "MiB", False),
 )
 
 GOALS = (

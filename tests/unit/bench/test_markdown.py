@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.chapters import proxy
 from bench.markdown import write_page
 
 
@@ -30,8 +31,8 @@ def results(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def page_of(proxy: dict[str, Any]) -> str:
-    return write_page({"proxy": proxy})
+def page_of(found: dict[str, Any]) -> str:
+    return write_page({"proxy": found})
 
 
 def test_write_page_names_machine_command_and_versions() -> None:
@@ -73,3 +74,11 @@ def test_write_page_without_underpass_says_so() -> None:
 
 def test_write_page_says_which_scenario_is_missing() -> None:
     assert "**The proxy**\n\n- not measured\n" in write_page({})
+
+
+def test_write_page_tells_a_goal_missed_from_one_with_nobody_to_compare_with() -> None:
+    page = page_of(results(values={"underpass": {"connects": [50.0]}, "squid": {}}))
+    assert "CONNECT/s: **not held** (" in page
+    everything = {figure.key: [50.0] for figure in proxy.CHAPTER.figures}
+    page = page_of(results(values={"underpass": everything, "squid": {}}))
+    assert "in all: **not known**, as none of these was measured: pproxy, proxy.py" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import pytest
 from bench.chapter import Curve
 from bench.chapters import proxy
 from bench.figures import Summary
@@ -75,9 +76,22 @@ def places(picture: str) -> list[tuple[float, float]]:
 
 
 def test_line_chart_spans_its_field_on_a_logarithmic_axis() -> None:
-    points = [[1, 0], [10, 5], [100, 10]]
+    points = [[1.0, 0.0], [10.0, 5.0], [100.0, 10.0]]
     middle = ((LEFT + RIGHT) / 2, (FLOOR + ROOF) / 2)
     assert places(line_chart(CURVE, {"client": points})) == [(LEFT, FLOOR), middle, (RIGHT, ROOF)]
+
+
+@pytest.mark.parametrize(
+    ("most", "ticks"),
+    [
+        (10, ["0", "2", "4", "6", "8", "10"]),
+        (35, ["0", "5", "10", "15", "20", "25", "30", "35"]),
+        (1348, ["0", "200", "400", "600", "800", "1,000", "1,200", "1,400"]),
+        (4, ["0", "1", "2", "3", "4"]),
+    ],
+)
+def test_line_chart_counts_in_round_numbers(most: float, ticks: list[str]) -> None:
+    assert texts(line_chart(CURVE, {"client": [[7, most]]}))[2:][: len(ticks)] == ticks
 
 
 def test_line_chart_names_its_lines_and_axis() -> None:
