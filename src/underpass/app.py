@@ -8,9 +8,9 @@ import gc
 import importlib.util
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from underpass.observe import Counter, Counters, Observer
 from underpass.options import ProxyOptions
 from underpass.proxy import Parts, Proxy
 from underpass.server_options import ServerOptions
+from underpass.stopping import Stopping
 from underpass.worker import WorkerInheritance
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,6 @@ RESERVED_FILES = 64
 
 # A tunnel holds two files: the client's and the destination's.
 FILES_PER_CLIENT = 2
-
-EXIT_INTERRUPTED = 130
 
 # New objects between two looks for garbage in circles. A tunnel is some hundred, so Python's 700
 # means a look every few clients, at all of them that are being served (docs/decisions/005).
@@ -152,7 +151,7 @@ def within_file_limit(options: Options) -> Options:
 
 
 @dataclass(slots=True)
-class Process(Generic[Options]):
+class Process(Stopping, Generic[Options]):
     """One process: the first SIGTERM drains, a second ends, SIGHUP reloads."""
 
     load: Callable[[], Options]
@@ -160,9 +159,6 @@ class Process(Generic[Options]):
     log: LogWriter
     observer: Observer
     inheritance: WorkerInheritance | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
-    exit_code: int = 0
     # As the options in force have it: a reload may change it.
     drain_timeout: float = 0.0
 
@@ -173,11 +169,11 @@ class Process(Generic[Options]):
         if self.inheritance is not None:
             program.protect(self.inheritance.beside)
         async with program, self._metrics(program, options):
-            with self._signals(program):
+            with self.signals(partial(self._reload, program)), self._lifeline():
                 self._tell_ready(program, options)
                 await self.stopping.wait()
                 program.stop_accepting()
-                await self._drain(program, self.drain_timeout)
+                await self.unless_ended(program.drain(self.drain_timeout))
                 program.end()
         return self.exit_code
 
@@ -187,15 +183,6 @@ class Process(Generic[Options]):
             return
         for address in program.addresses:
             announce(address, tls=options.is_tls)
-
-    async def _drain(self, program: Program[Options], timeout: float) -> None:
-        """Wait until the last client is gone, the time is over or a second signal came."""
-        async with asyncio.TaskGroup() as tasks:
-            drained = tasks.create_task(program.drain(timeout))
-            ended = tasks.create_task(self.ending.wait())
-            await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
-            drained.cancel()
-            ended.cancel()
 
     @contextlib.asynccontextmanager
     async def _metrics(self, program: Program[Options], options: Options) -> AsyncIterator[None]:
@@ -218,34 +205,24 @@ class Process(Generic[Options]):
             await server.stop()
 
     @contextlib.contextmanager
-    def _signals(self, program: Program[Options]) -> Iterator[None]:
+    def _lifeline(self) -> Iterator[None]:
+        """Within the block, drain when the supervisor is gone."""
+        if self.inheritance is None:
+            yield
+            return
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop, 0)
-        loop.add_signal_handler(signal.SIGINT, self._stop, EXIT_INTERRUPTED)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, program)
-        if self.inheritance is not None:
-            loop.add_reader(self.inheritance.ready_fd, self._supervisor_gone)
+        loop.add_reader(self.inheritance.ready_fd, self._supervisor_gone)
         try:
             yield
         finally:
-            if self.inheritance is not None:
-                loop.remove_reader(self.inheritance.ready_fd)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
-
-    def _stop(self, exit_code: int) -> None:
-        if self.stopping.is_set():
-            self.ending.set()
-        # Ctrl-C shows in the code, whichever signal comes after or before it.
-        self.exit_code = max(self.exit_code, exit_code)
-        self.stopping.set()
+            loop.remove_reader(self.inheritance.ready_fd)
 
     def _supervisor_gone(self) -> None:
         """The other end of our lifeline is closed: nobody would ever end us."""
         if self.inheritance is not None:
             asyncio.get_running_loop().remove_reader(self.inheritance.ready_fd)
         logger.error("the supervisor is gone; draining")
-        self._stop(1)
+        self.stop(1)
 
     def _reload(self, program: Program[Options]) -> None:
         """Take the new configuration; a bad one is refused with its reason, and the old stays."""

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from underpass.announce import say
-from underpass.app import EXIT_INTERRUPTED, loop_factory
+from underpass.app import loop_factory
 from underpass.client.control import Status, answering, socket_path
 from underpass.client.front_ends import FrontEnds, Listeners
 from underpass.client.login import ClientLogin
@@ -28,6 +27,7 @@ from underpass.logs import AccessLog, logging_to
 from underpass.net.memory import keep_freed_memory
 from underpass.net.open_files import raise_file_limit
 from underpass.observe import Counter, Counters, Observer
+from underpass.stopping import Stopping
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
@@ -70,17 +70,14 @@ def listeners_of(options: ClientOptions) -> Listeners:
 
 
 @dataclass(slots=True)
-class ClientProcess:
+class ClientProcess(Stopping):
     """One client: the first SIGTERM drains, a second ends, SIGHUP reads everything again."""
 
     load: Load
     setup: ClientSetup
     log: LogWriter
     observer: Observer
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
     reloading: asyncio.Event = field(default_factory=asyncio.Event)
-    exit_code: int = 0
     up_since: float | None = None
     _telling: Telling = field(default_factory=Telling)
 
@@ -97,11 +94,11 @@ class ClientProcess:
         ):
             for listening in front_ends.listening:
                 say(f"listening {listening}")
-            with self._signals():
+            with self.signals(self.reloading.set):
                 refused = await self._until_stopped(tunnel, front_ends)
                 front_ends.stop_accepting()
                 if refused is None:
-                    await self._drain(front_ends)
+                    await self.unless_ended(front_ends.drain(DRAIN_SECONDS))
         if refused is not None:
             raise refused
         return self.exit_code
@@ -118,14 +115,6 @@ class ClientProcess:
             for task in (refused, stopped, reloads):
                 task.cancel()
         return found
-
-    async def _drain(self, front_ends: FrontEnds) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            drained = tasks.create_task(front_ends.drain(DRAIN_SECONDS))
-            ended = tasks.create_task(self.ending.wait())
-            await asyncio.wait((drained, ended), return_when=asyncio.FIRST_COMPLETED)
-            drained.cancel()
-            ended.cancel()
 
     # --- what is told
 
@@ -155,25 +144,7 @@ class ClientProcess:
             "process": os.getpid(),
         }
 
-    # --- signals
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop, 0)
-        loop.add_signal_handler(signal.SIGINT, self._stop, EXIT_INTERRUPTED)
-        loop.add_signal_handler(signal.SIGHUP, self.reloading.set)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
-
-    def _stop(self, exit_code: int) -> None:
-        if self.stopping.is_set():
-            self.ending.set()
-        self.exit_code = max(self.exit_code, exit_code)
-        self.stopping.set()
+    # --- reading again
 
     async def _reloads(self, tunnel: ClientTunnel, front_ends: FrontEnds) -> None:
         while True:

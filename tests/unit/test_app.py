@@ -21,7 +21,6 @@ import uvloop
 from tests.unit.frontends.http.dialogue import LOOPBACK, RawClient, origin
 from underpass.address import ListenAddress
 from underpass.app import (
-    EXIT_INTERRUPTED,
     Process,
     loop_factory,
     proxy_maker,
@@ -34,6 +33,7 @@ from underpass.log_writer import LogWriter
 from underpass.observe import SLOT_BYTES, SLOTS, Counter, Counters, Observer
 from underpass.options import Limits, ProxyOptions
 from underpass.server_options import ServerOptions
+from underpass.stopping import EXIT_INTERRUPTED
 from underpass.worker import WorkerInheritance
 
 HERE = ListenAddress("127.0.0.1", 0)
