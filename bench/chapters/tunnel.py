@@ -81,6 +81,7 @@ HOW = """\
   ready for the next stream. (It can speak WebSocket, in which bulk stood still when it was tried.)
   Its bulk up has no figure: the origin's reports of what it got come back over the same stream, and
   as long as its application sends, rathole now and then brings nothing back.
+- A goal with "no peer measured" is about programs that could not be had (bench/README.md).
 - penguin (crate `rusty-penguin`) is chisel's way of working in Rust, by its own account twice as
   fast.
 """
