@@ -153,7 +153,7 @@ def main(arguments: Sequence[str]) -> int:
     run = Run(report, cells, [program for program, _ in programs])
     for number in range(options.rounds):
         run.round(number)
-    return report.finish(2.5)
+    return report.finish(3.0)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ HOW = """\
 - **Page**: a document of 30 kB, then 60 objects from 6 hosts, 1.6 MB, at most 6 streams a host.
 - **Ping-pong during bulk**: 64 bytes there and back, 20 ms between, beside one transfer, minus the
   same on the idle line.
-- **Cuts**, every 5 s: nothing passes for 1 s, or both ends' TCP is reset (`ss -K`).
+- **Cuts**, every 5 s: nothing passes for 1 s, or the server's TCP is reset (`ss -K`).
 
 #### What it cannot say
 

@@ -191,6 +191,7 @@ RECIPES: tuple[Recipe, ...] = (
     Debian("openssh-server", "sshd"),
     Debian("openssh-client", "ssh"),
     Debian("nginx-light", "nginx"),
+    Debian("iproute2", "ip"),
     Python(),
     Go("chisel", "github.com/jpillora/chisel@v1.11.5"),
     Go(

@@ -52,7 +52,7 @@ class Cell:
 def load_of(kind: str, line: Line, *, quick: bool) -> Load:
     """How long and how often; a long line needs longer to get going."""
     round_trip = line.round_trip_ms / 1000
-    warmup, seconds = 1.0 + 8 * round_trip, 2.5
+    warmup, seconds = 1.0 + 12 * round_trip, 3.0
     if kind == "first-byte":
         return Load(kind, 0, 0, 3)
     if kind == "page":
@@ -62,7 +62,7 @@ def load_of(kind: str, line: Line, *, quick: bool) -> Load:
     if kind in ("drop", "reset"):
         return Load(kind, CUT_EVERY * (1 if quick else 2), 0)
     if line.mbit > 100:
-        warmup, seconds = warmup + 1, 3.0
+        warmup += 1
     return Load(kind, seconds / 2 if quick else seconds, warmup)
 
 
