@@ -2,25 +2,25 @@
 
     python -m bench.guard
 
-It takes half a minute. Every figure is a ratio of processor times, ours and a yardstick's, measured
-one straight after the other, several pairs; other load on the machine slows both. The best pair
-counts, as noise only ever makes one worse, and a figure that falls short is measured once more
-before it is called a fall. What is least and why stands in bench/guard.toml.
+It takes half a minute. Every figure is a ratio of processor times, a yardstick's by ours, measured
+in turn, several pairs. Of each the least time counts, as other load on the machine only ever adds
+to it, and a figure that falls short is measured once more before it is called a fall. What is least
+and why stands in bench/guard.toml.
 """
 
 from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.guard_measurements import Ratios, measured
+from bench.guard_measurements import Pair, Pairs, measured
 from bench.processes import BenchError
 
 THRESHOLDS = Path(__file__).with_suffix(".toml")
-# So many pairs of a figure; the best of three is steady on a machine that others use too.
+# So many pairs of a figure; the least of three is steady on a machine that others use too.
 PAIRS = 3
 # And what is short of its least is looked at in so many more.
 MORE_PAIRS = 5
@@ -47,50 +47,51 @@ def thresholds(text: str) -> tuple[Threshold, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a figure stands. `ratios` are those of all pairs."""
+    """How a figure stands, by all of its pairs."""
 
     threshold: Threshold
-    ratios: tuple[float, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The yardstick's least time by our least; 0 where nothing was measured."""
+        if not self.pairs:
+            return 0.0
+        least_of_ours = min(ours for _, ours in self.pairs)
+        return min(yardstick for yardstick, _ in self.pairs) / least_of_ours
 
     @property
     def holds(self) -> bool:
-        """Whether the best pair reaches the least. One that was not measured does not."""
-        return bool(self.ratios) and max(self.ratios) >= self.threshold.least
+        """Whether it reaches the least."""
+        return self.ratio >= self.threshold.least
 
     def __str__(self) -> str:
         least, usual = self.threshold.least, self.threshold.usual
-        if not self.ratios:
+        if not self.pairs:
             return f"{self.threshold.name:<18} not measured: FALLEN"
-        pairs = " ".join(f"{ratio:.3f}" for ratio in self.ratios)
+        each = " ".join(f"{yardstick / ours:.3f}" for yardstick, ours in self.pairs)
         word = "held" if self.holds else f"FALLEN ({self.threshold.reason})"
         return (
-            f"{self.threshold.name:<18} {max(self.ratios):.3f} of the yardstick, least {least:g}, "
-            f"usually {usual:g}: {word}   [{pairs}]"
+            f"{self.threshold.name:<18} {self.ratio:.3f} of the yardstick, least {least:g}, "
+            f"usually {usual:g}: {word}   [{each}]"
         )
 
 
-def judged(asked: Iterable[Threshold], ratios: Ratios) -> list[Verdict]:
+def judged(asked: Iterable[Threshold], pairs: Pairs) -> list[Verdict]:
     """A verdict a threshold."""
-    return [Verdict(one, tuple(ratios.get(one.name, ()))) for one in asked]
+    return [Verdict(one, tuple(pairs.get(one.name, ()))) for one in asked]
 
 
 def guard(
-    asked: Sequence[Threshold], measure: Callable[[Sequence[str], int], Ratios]
+    asked: Sequence[Threshold], measure: Callable[[Sequence[str], int], Pairs]
 ) -> list[Verdict]:
     """Measure all, and those that fall short once more. Raises as `measure`."""
-    verdicts = judged(asked, measure([one.name for one in asked], PAIRS))
-    short = [verdict.threshold.name for verdict in verdicts if not verdict.holds]
-    if not short:
-        return verdicts
-    again = measure(short, MORE_PAIRS)
-    return judged(asked, _together(verdicts, again))
-
-
-def _together(verdicts: Iterable[Verdict], again: Mapping[str, Sequence[float]]) -> Ratios:
-    return {
-        verdict.threshold.name: [*verdict.ratios, *again.get(verdict.threshold.name, ())]
-        for verdict in verdicts
-    }
+    pairs = measure([one.name for one in asked], PAIRS)
+    short = [verdict.threshold.name for verdict in judged(asked, pairs) if not verdict.holds]
+    if short:
+        for name, more in measure(short, MORE_PAIRS).items():
+            pairs[name] = [*pairs.get(name, ()), *more]
+    return judged(asked, pairs)
 
 
 def main() -> int:

@@ -17,8 +17,10 @@ from bench.programs.proxies import PEERS
 from bench.programs.tunnel_program import Place
 from underpass.net.memory import keep_freed_memory
 
-# Figure -> one ratio a pair: the yardstick's processor time by ours.
-Ratios = dict[str, list[float]]
+# What the yardstick and what ours costs, in processor time for the same work.
+Pair = tuple[float, float]
+# Figure -> its pairs.
+Pairs = dict[str, list[Pair]]
 
 YARDSTICK = "bare relay"
 # What each run takes: the clock counts hundredths of a second of processor time.
@@ -78,35 +80,35 @@ class Subject:
         return sum(process.processor_seconds() for process in self.processes)
 
 
-def measured(names: Sequence[str], pairs: int) -> Ratios:
+def measured(names: Sequence[str], count: int) -> Pairs:
     """So many pairs of each figure. Raises `BenchError`."""
-    ratios: Ratios = {name: [] for name in names}
+    pairs: Pairs = {name: [] for name in names}
     keep_freed_memory()
     for name, (ours, raw) in IN_PROCESS.items():
-        if name in ratios:
-            ratios[name] += [ours(CORE_SECONDS) / raw(CORE_SECONDS) for _ in range(pairs)]
-    over_sockets = [name for name in OVER_SOCKETS if name in ratios]
+        if name in pairs:
+            pairs[name] += [(1 / raw(CORE_SECONDS), 1 / ours(CORE_SECONDS)) for _ in range(count)]
+    over_sockets = [name for name in OVER_SOCKETS if name in pairs]
     if over_sockets:
         with ExitStack() as stack:
             origin = Origin()
             stack.callback(origin.close)
             subjects = _subjects(stack)
-            for _ in range(pairs):
-                for name, ratio in _one_pair(origin, subjects, over_sockets):
-                    ratios[name].append(ratio)
-    return ratios
+            for _ in range(count):
+                for name, pair in _one_pair(origin, subjects, over_sockets):
+                    pairs[name].append(pair)
+    return pairs
 
 
 def _one_pair(
     origin: Origin, subjects: Mapping[str, Subject], names: Sequence[str]
-) -> Iterator[tuple[str, float]]:
+) -> Iterator[tuple[str, Pair]]:
     """Each figure once; the yardstick once for all that are under the same load."""
     for kind, load in LOADS.items():
         wanted = [name for name in names if OVER_SOCKETS[name][1] == kind]
         yardstick = subjects[YARDSTICK].cost(origin, load) if wanted else 0.0
         for name in wanted:
             subject = subjects[OVER_SOCKETS[name][0]]
-            yield name, yardstick / subject.cost(origin, load)
+            yield name, (yardstick, subject.cost(origin, load))
 
 
 def _subjects(stack: ExitStack) -> dict[str, Subject]:

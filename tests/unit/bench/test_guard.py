@@ -15,46 +15,55 @@ from bench.guard import (
     judged,
     thresholds,
 )
-from bench.guard_measurements import IN_PROCESS, OVER_SOCKETS, Ratios
+from bench.guard_measurements import IN_PROCESS, OVER_SOCKETS, Pair, Pairs
 
 BULK = Threshold("bulk", usual=0.9, least=0.5, reason="it is spliced")
+HELD: Pair = (1.0, 1.2)
+SHORT: Pair = (1.0, 4.0)
 OPEN = Threshold("open", usual=0.6, least=0.3, reason="it is short")
 
 
+def pairs(*ours: float, yardstick: float = 1.0) -> tuple[Pair, ...]:
+    """Pairs in which ours costs so much."""
+    return tuple((yardstick, cost) for cost in ours)
+
+
 @pytest.mark.parametrize(
-    ("ratios", "holds"),
+    ("found", "holds"),
     [
-        ((0.9, 0.88, 0.91), True),
-        # Somebody else's load in all but one pair.
-        ((0.2, 0.5, 0.1), True),
-        ((0.49, 0.48, 0.47), False),
+        (pairs(1.1, 1.15, 1.05), True),
+        # Somebody else's load in all but one of ours.
+        (pairs(5.0, 1.9, 10.0), True),
+        (pairs(2.1, 2.2, 2.3), False),
+        # A yardstick that was disturbed once makes nobody look better.
+        ((*pairs(2.1, 2.2), *pairs(2.3, yardstick=9.0)), False),
         ((), False),
     ],
 )
-def test_verdict_is_of_the_best_pair(ratios: tuple[float, ...], holds: bool) -> None:
-    assert Verdict(BULK, ratios).holds is holds
+def test_verdict_is_of_the_least_times(found: tuple[Pair, ...], holds: bool) -> None:
+    assert Verdict(BULK, found).holds is holds
 
 
 def test_verdict_says_the_figures() -> None:
-    line = str(Verdict(BULK, (0.75, 0.8)))
+    line = str(Verdict(BULK, pairs(1.25, 2.0)))
     assert "0.800 of the yardstick, least 0.5, usually 0.9: held" in line
-    assert "[0.750 0.800]" in line
+    assert "[0.800 0.500]" in line
 
 
 def test_verdict_says_what_has_fallen_and_why_it_matters() -> None:
-    assert "FALLEN (it is spliced)" in str(Verdict(BULK, (0.4,)))
+    assert "FALLEN (it is spliced)" in str(Verdict(BULK, pairs(2.5)))
     assert "not measured: FALLEN" in str(Verdict(BULK, ()))
 
 
 class Machine:
     """Gives what each measuring of a figure finds, in turn, and keeps what was asked."""
 
-    def __init__(self, **found: list[list[float]]) -> None:
+    def __init__(self, **found: list[list[Pair]]) -> None:
         self.found = found
         self.asked: list[tuple[list[str], int]] = []
 
-    def measure(self, names: Sequence[str], pairs: int) -> Ratios:
-        self.asked.append((list(names), pairs))
+    def measure(self, names: Sequence[str], count: int) -> Pairs:
+        self.asked.append((list(names), count))
         return {name: self.found[name].pop(0) for name in names}
 
 
@@ -63,26 +72,26 @@ def holding(verdicts: list[Verdict]) -> list[bool]:
 
 
 def test_guard_measures_once_where_all_holds() -> None:
-    machine = Machine(bulk=[[0.9]], open=[[0.6]])
+    machine = Machine(bulk=[[HELD]], open=[[HELD]])
     assert holding(guard((BULK, OPEN), machine.measure)) == [True, True]
     assert machine.asked == [(["bulk", "open"], PAIRS)]
 
 
 def test_guard_looks_again_at_what_falls_short_and_forgives_noise() -> None:
-    machine = Machine(bulk=[[0.4], [0.8]], open=[[0.6]])
+    machine = Machine(bulk=[[SHORT], [HELD]], open=[[HELD]])
     verdicts = guard((BULK, OPEN), machine.measure)
     assert holding(verdicts) == [True, True]
-    assert verdicts[0].ratios == (0.4, 0.8)
+    assert verdicts[0].pairs == (SHORT, HELD)
     assert machine.asked[1:] == [(["bulk"], MORE_PAIRS)]
 
 
 def test_guard_fails_what_falls_short_twice() -> None:
-    machine = Machine(bulk=[[0.4], [0.41]], open=[[0.6]])
+    machine = Machine(bulk=[[SHORT], [SHORT]], open=[[HELD]])
     assert holding(guard((BULK, OPEN), machine.measure)) == [False, True]
 
 
 def test_judged_holds_nothing_against_figures_nobody_asked_for() -> None:
-    assert holding(judged((BULK,), {"bulk": [0.9], "other": [0.0]})) == [True]
+    assert holding(judged((BULK,), {"bulk": [HELD], "other": [SHORT]})) == [True]
 
 
 def test_thresholds_of_the_repository_are_of_all_that_is_measured() -> None:
