@@ -98,8 +98,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         self._eof_received = self._eof_sent = False
         self._closing = self._lost = False
         self._read_paused = self._write_paused = False
-        # What a splice writes is not sent by this, and counted where it came.
-        self.received = self.sent = 0
+        self.received = self.sent = 0  # What a splice writes counts as received, by the other.
 
     def __repr__(self) -> str:
         state = "LOST" if self._lost else "CLOSING" if self._closing else "OPEN"
@@ -381,9 +380,12 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._transport.resume_reading()
 
     def _wake_all(self) -> None:
-        for waiter in (self._reader, self._writer, self._gone):
-            if waiter is not None:
-                _wake(waiter)
+        if self._reader is not None:
+            _wake(self._reader)
+        if self._writer is not None:
+            _wake(self._writer)
+        if self._gone is not None:
+            _wake(self._gone)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
