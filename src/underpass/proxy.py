@@ -6,30 +6,26 @@ import asyncio
 import contextlib
 import secrets
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from socket import socket
-from types import TracebackType
 
 from underpass.access import Policy
-from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError, Failure
 from underpass.frontends.http import Authenticator, FrontEndOptions, HttpFrontEnd
 from underpass.frontends.http.pool import PoolLimits
-from underpass.net.gate import Gate, GateLimits
-from underpass.net.listen import Listener, Service, bind_all, listening_on
+from underpass.net.listen import Listener, Service
 from underpass.net.relay import RelayTimeouts
-from underpass.net.resolve import Lookup, Resolver, system_lookup
+from underpass.net.resolve import Lookup
 from underpass.net.tls import load_certificate, server_context
 from underpass.observe import Observer
-from underpass.options import Limits, ProxyOptions
-from underpass.outbound.direct import Direct, DirectOptions
+from underpass.options import ProxyOptions
 from underpass.outbound.guard import Guard
-from underpass.outbound.own_listeners import OwnListeners
 from underpass.outbound.upstream import Upstream
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HeadLimits
 from underpass.protocol.http.refusal import Refusal, refusal_response
+from underpass.served import Served, changed, direct, gate_limits
 from underpass.server.user_store import SqliteUserStore
 from underpass.server.users import StoreAuthenticator
 
@@ -55,7 +51,7 @@ class Parts:
     lookup: Lookup | None = None
 
 
-class Proxy:
+class Proxy(Served):
     """An HTTP proxy that runs inside an asyncio program::
 
         async with Proxy(ProxyOptions(listen=(ListenAddress("127.0.0.1", 0),))) as proxy:
@@ -69,9 +65,7 @@ class Proxy:
     def __init__(self, options: ProxyOptions, parts: Parts | None = None) -> None:
         self._options = options
         self._parts = parts or Parts()
-        self.observer = self._parts.observer or Observer()
-        self._gate = Gate(_gate_limits(options.limits), self.observer.counters)
-        self._own = OwnListeners()
+        super().__init__(options.limits, self._parts.observer)
         self._tls = _tls_context(options)
         self._guard = self._make_guard(options)
         self._front_end = HttpFrontEnd(
@@ -80,14 +74,6 @@ class Proxy:
             _front_end_options(options),
             self._authenticator(options),
         )
-        self._addresses: tuple[ListenAddress, ...] = ()
-        self._ended = False
-        self._tasks = asyncio.TaskGroup()
-
-    @property
-    def addresses(self) -> tuple[ListenAddress, ...]:
-        """The addresses really bound, once the block is entered."""
-        return self._addresses
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -96,9 +82,7 @@ class Proxy:
         return tuple(f"{scheme}://{address}" for address in self._addresses)
 
     async def __aenter__(self) -> Proxy:
-        sockets = list(self._parts.sockets or bind_all(self._options.listen))
-        self._addresses = tuple(listening_on(sock) for sock in sockets)
-        self.protect(self._addresses)
+        sockets = self._bound(self._parts.sockets, self._options.listen)
         tasks = await self._tasks.__aenter__()
         service = Service(
             self._front_end.serve, self._gate, self._tls, _shed_answer(self._options.identity)
@@ -108,28 +92,10 @@ class Proxy:
         self._listener.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop_accepting()
-        if error is None and not self._ended:
-            await self.drain(self._options.limits.drain_timeout)
-        self.end()
-        # Without the error: it is the caller's own, and goes on as it is.
-        await self._tasks.__aexit__(None, None, None)
-
-    def protect(self, listeners: Iterable[ListenAddress]) -> None:
-        """Keep clients from `listeners` too: ours beside the proxy, such as that of metrics.
-
-        The addresses are literal, as they are bound. It holds whatever policy allows, and after a
-        reload.
-        """
-        for address in listeners:
-            if address.host is not None:
-                self._own.add(address.host, address.port)
+    @property
+    def drain_timeout(self) -> float:
+        """As the options in force say."""
+        return self._options.limits.drain_timeout
 
     def stop_accepting(self) -> None:
         """Close the listeners, and let clients go that wait between two requests."""
@@ -160,23 +126,18 @@ class Proxy:
         authenticator = self._authenticator(options)
         if self._tls is not None and options.tls_cert and options.tls_key:
             load_certificate(self._tls, options.tls_cert, options.tls_key)
-        unfollowed = [
-            name for name in RESTART if getattr(options, name) != getattr(self._options, name)
-        ]
+        unfollowed = changed(RESTART, options, self._options)
         self._options = options
-        self._gate.limits = _gate_limits(options.limits)
+        self._gate.limits = gate_limits(options.limits)
         self._guard = guard
         front_end = _front_end_options(options, self._front_end.state.options.pseudonym)
         self._front_end.replace(guard, front_end, authenticator)
         return unfollowed
 
     def _make_guard(self, options: ProxyOptions) -> Guard:
-        limits = options.limits
-        resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
-        direct = Direct(resolver, DirectOptions(limits.connect_timeout))
-        outbound = Upstream(options.via, direct.open) if options.via else direct
-        policy = self._parts.policy or Policy(options.rules)
-        return Guard(policy, outbound, self._own, self.observer.counters)
+        way = direct(options.limits, self._parts.lookup)
+        outbound = Upstream(options.via, way.open) if options.via else way
+        return self._guarded(self._parts.policy or Policy(options.rules), outbound)
 
     def _authenticator(self, options: ProxyOptions) -> Authenticator | None:
         if self._parts.authenticator is not None or options.auth == "none":
@@ -188,14 +149,6 @@ def _tls_context(options: ProxyOptions) -> ssl.SSLContext | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
     return server_context(options.tls_cert, options.tls_key)
-
-
-def _gate_limits(limits: Limits) -> GateLimits:
-    return GateLimits(
-        total=limits.max_connections,
-        per_client=limits.max_connections_per_client,
-        unsettled=limits.max_unauthenticated,
-    )
 
 
 def _front_end_options(options: ProxyOptions, pseudonym: str | None = None) -> FrontEndOptions:

@@ -11,29 +11,27 @@ import asyncio
 import contextlib
 import secrets
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from types import TracebackType
 
 from underpass.access import Policy
-from underpass.address import ListenAddress
 from underpass.errors import ConfigurationError
 from underpass.frontends.http import FrontEndOptions, HttpFrontEnd
-from underpass.net.gate import Gate, GateLimits, Ticket
-from underpass.net.listen import Listener, Service, bind_all, listening_on
+from underpass.net.gate import Ticket
+from underpass.net.listen import Listener, Service
 from underpass.net.relay import RelayTimeouts
-from underpass.net.resolve import Lookup, Resolver, system_lookup
+from underpass.net.resolve import Lookup
 from underpass.net.stream import Stream
 from underpass.net.tls import load_certificate, server_context
 from underpass.observe import Observer
-from underpass.outbound.direct import Direct, DirectOptions
 from underpass.outbound.guard import Guard
-from underpass.outbound.own_listeners import OwnListeners
 from underpass.protocol.hello import Limits
 from underpass.protocol.http.head import HTTP_11
 from underpass.protocol.noise import public_key
+from underpass.served import Served, changed, direct, gate_limits
 from underpass.server.carrier_table import CarrierTable
 from underpass.server.certificate import own_certificate
 from underpass.server.decoy import Decoy
@@ -77,7 +75,7 @@ class ServerParts:
     lookup: Lookup | None = None
 
 
-class TunnelServer:
+class TunnelServer(Served):
     """The tunnel's outside end, inside an asyncio program::
 
         async with TunnelServer(ServerOptions(state=directory)) as server:
@@ -91,9 +89,7 @@ class TunnelServer:
     def __init__(self, options: ServerOptions, parts: ServerParts | None = None) -> None:
         self._options = options
         self._parts = parts or ServerParts()
-        self.observer = self._parts.observer or Observer()
-        self._gate = Gate(_gate_limits(options.limits), self.observer.counters)
-        self._own = OwnListeners()
+        super().__init__(options.limits, self._parts.observer)
         self._tls = _tls_context(options)
         self._decoy = self._parts.decoy or self._make_decoy(options)
         self._key = server_key(options.state)
@@ -115,14 +111,6 @@ class TunnelServer:
             self.observer,
             _serving_options(options.limits),
         )
-        self._addresses: tuple[ListenAddress, ...] = ()
-        self._ended = False
-        self._tasks = asyncio.TaskGroup()
-
-    @property
-    def addresses(self) -> tuple[ListenAddress, ...]:
-        """The addresses really bound, once the block is entered."""
-        return self._addresses
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -141,9 +129,7 @@ class TunnelServer:
         return len(self._sessions)
 
     async def __aenter__(self) -> TunnelServer:
-        sockets = list(self._parts.sockets or bind_all(self._options.listen))
-        self._addresses = tuple(listening_on(sock) for sock in sockets)
-        self.protect(self._addresses)
+        sockets = self._bound(self._parts.sockets, self._options.listen)
         tasks = await self._tasks.__aenter__()
         counters = self.observer.counters
         limits = self._options.limits
@@ -179,22 +165,13 @@ class TunnelServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop_accepting()
-        if error is None and not self._ended:
-            await self.drain(self._options.limits.drain_timeout)
-        self.end()
-        # Without the error: it is the caller's own, and goes on as it is.
-        await self._tasks.__aexit__(None, None, None)
+        await super().__aexit__(kind, error, trace)
         self._members.close()
 
-    def protect(self, listeners: Iterable[ListenAddress]) -> None:
-        """Keep clients from `listeners`: ours, and those beside us, such as that of metrics.
-
-        The addresses are literal, as they are bound. It holds whatever policy allows.
-        """
-        for address in listeners:
-            if address.host is not None:
-                self._own.add(address.host, address.port)
+    @property
+    def drain_timeout(self) -> float:
+        """As the options in force say."""
+        return self._options.limits.drain_timeout
 
     def stop_accepting(self) -> None:
         """Take no more sessions and streams. Carriers still come: those that are left need them."""
@@ -239,11 +216,9 @@ class TunnelServer:
         guard = self._make_guard(options)
         if self._tls is not None:
             load_certificate(self._tls, *_certificate(options))
-        unfollowed = [
-            name for name in RESTART if getattr(options, name) != getattr(self._options, name)
-        ]
+        unfollowed = changed(RESTART, options, self._options)
         self._options = options
-        self._gate.limits = _gate_limits(options.limits)
+        self._gate.limits = gate_limits(options.limits)
         self._sessions.bounds = _session_bounds(options.limits)
         self._reception.allowed = _allowed(options.limits)
         self._reception.hellos.rate = options.limits.max_hellos_per_client
@@ -253,18 +228,13 @@ class TunnelServer:
         )
         return unfollowed
 
-    def _make_direct(self, limits: ServerLimits) -> Direct:
-        resolver = Resolver(limits.dns_timeout, self._parts.lookup or system_lookup)
-        return Direct(resolver, DirectOptions(limits.connect_timeout))
-
     def _make_guard(self, options: ServerOptions) -> Guard:
         policy = self._parts.policy or Policy(options.rules)
-        direct = self._make_direct(options.limits)
-        return Guard(policy, direct, self._own, self.observer.counters)
+        return self._guarded(policy, direct(options.limits, self._parts.lookup))
 
     def _make_decoy(self, options: ServerOptions) -> Decoy | None:
         if isinstance(options.decoy, str):
-            return SiteDecoy(options.decoy, self._make_direct(options.limits).open)
+            return SiteDecoy(options.decoy, direct(options.limits, self._parts.lookup).open)
         return FolderDecoy(options.decoy) if options.decoy is not None else None
 
 
@@ -277,14 +247,6 @@ def _certificate(options: ServerOptions) -> tuple[Path, Path]:
 
 def _tls_context(options: ServerOptions) -> ssl.SSLContext | None:
     return server_context(*_certificate(options)) if options.is_tls else None
-
-
-def _gate_limits(limits: ServerLimits) -> GateLimits:
-    return GateLimits(
-        total=limits.max_connections,
-        per_client=limits.max_connections_per_client,
-        unsettled=limits.max_unauthenticated,
-    )
 
 
 def _session_bounds(limits: ServerLimits) -> SessionBounds:
