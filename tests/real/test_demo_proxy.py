@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripts import demo_parts, demo_proxy
 
-from tests.real.processes import clean_environment
+from tests.real.demos import check_shown, run_demo
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(demo_proxy.__file__).parent.parent
 DEMO_SECONDS = 45
-
-
-def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it with `folder` for its temporary files."""
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.demo_proxy"],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=clean_environment(TMPDIR=str(folder), **environment),
-        text=True,
-        timeout=DEMO_SECONDS,
-        check=False,
-    )
 
 
 @pytest.mark.slow
 def test_demo_shows_all_and_leaves_nothing(program: Callable[[str], Path], tmp_path: Path) -> None:
     program("curl")
-    # What the developer has set must not get in the way.
-    done = run_demo(tmp_path, http_proxy="http://127.0.0.1:9", UNDERPASS_WORKERS="many")
-    assert (done.returncode, done.stderr) == (0, "")
-    for text in (
+    shown = (
         "Hello from a plain HTTP server.",
         "8.0 MB after",
         "403 Proxy-Status: underpass;error=destination_ip_prohibited;",
@@ -46,13 +26,12 @@ def test_demo_shows_all_and_leaves_nothing(program: Callable[[str], Path], tmp_p
         '407 Proxy-Authenticate: Basic realm="underpass"',
         " 200 demo 127.0.0.1 ",
         "All as it should be, in ",
-    ):
-        assert text in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    )
+    check_shown("demo_proxy", DEMO_SECONDS, tmp_path, shown)
 
 
 def test_without_curl_it_says_how_to_get_it(tmp_path: Path) -> None:
-    done = run_demo(tmp_path, PATH=str(tmp_path))
+    done = run_demo("demo_proxy", DEMO_SECONDS, tmp_path, PATH=str(tmp_path))
     assert done.returncode == 1
     assert "curl is not installed" in done.stderr
     assert "apt-get install\ncurl" in done.stderr
@@ -66,7 +45,7 @@ def test_a_fetch_that_fails_ends_it_with_the_reason(tmp_path: Path) -> None:
     curl = programs / "curl"
     curl.write_text("#!/bin/sh\necho 'curl: (7) no luck' >&2\nexit 7\n")
     curl.chmod(0o755)
-    done = run_demo(folder, PATH=str(programs))
+    done = run_demo("demo_proxy", DEMO_SECONDS, folder, PATH=str(programs))
     assert done.returncode == 1
     assert "The demo failed: curl could not fetch http://127.0.0.1:" in done.stderr
     assert "curl: (7) no luck" in done.stderr
