@@ -58,6 +58,8 @@ class _Work:
     address: str
     started: float
     status: int = 0
+    # Its two ends, once it has been accepted.
+    ends: tuple[Stream, ...] = ()
     sent: int = 0
     received: int = 0
     reason: str = ""
@@ -112,7 +114,10 @@ class StreamServer:
             # A bug of ours must not end the session's other streams.
             logger.exception("a stream to %s failed", work.address)
             failure = Failure.INTERNAL
-            offer.refuse(DialError(failure))
+            if not work.ends:
+                offer.refuse(DialError(failure))
+            for end in work.ends:
+                end.abort()
             work.status, work.reason = failure.status, failure.phrase
         finally:
             self._observer.access(work.record(loop.time()))
@@ -150,7 +155,7 @@ class StreamServer:
         except StreamReset:
             destination.abort()
             raise
-        work.status = 200
+        work.status, work.ends = 200, (stream, destination)
         counters = self._observer.counters
         counters.add(Counter.TUNNELS_OPEN)
         try:

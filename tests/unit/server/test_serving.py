@@ -204,6 +204,25 @@ async def test_a_bug_ends_its_stream_and_no_other(
         await stream.close()
 
 
+async def test_a_bug_in_the_midst_of_a_stream_resets_it_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with town(tmp_path) as it, origin(echo) as there, it.member().tunnel() as tunnel:
+        stream = await tunnel.open(address(there.name))
+        monkeypatch.setattr(serving, "relay", fails)
+        other = await tunnel.open(address(there.name))
+        with pytest.raises(StreamReset):
+            await other.receive()
+        assert "failed" in caplog.text
+        assert (await recorded(it)).status == Failure.INTERNAL.status
+        await stream.send(b"ping")
+        assert await stream.receive() == b"ping"
+        await stream.close()
+
+
 # --- dials under way
 
 
