@@ -26,6 +26,7 @@ from pathlib import Path
 
 from scripts.demo_network import HostileProxy, find, free_port, hostile_proxy, wait_for_port
 from scripts.demo_parts import START_SECONDS, DemoError, end, environment, play, say
+from scripts.demo_ssh import make_sshd_files
 
 FILE_BYTES = 50_000_000
 # The file is served this fast, so that squid can be killed in the middle of it.
@@ -35,18 +36,6 @@ COMMAND_SECONDS = 60.0
 
 # When squid is killed, in seconds after the download began.
 KILLS = (1.0, 2.5)
-
-SSHD = """\
-ListenAddress 127.0.0.1:{port}
-HostKey {folder}/host_key
-PidFile none
-AuthorizedKeysFile {folder}/user_key.pub
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-StrictModes no
-PermitRootLogin prohibit-password
-"""
 
 
 class Origin(BaseHTTPRequestHandler):
@@ -276,17 +265,8 @@ def ssh_server(folder: Path) -> Iterator[int]:
     sshd, keygen = find("sshd"), find("ssh-keygen")
     if sshd is None or keygen is None:
         raise DemoError("no sshd")
-    folder.mkdir(mode=0o700)
-    for name in ("host_key", "user_key"):
-        command(keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name, folder=folder)
-    if os.geteuid() == 0:
-        # Debian's sshd, started by root, separates its privileges there.
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     port = free_port()
-    config = folder / "sshd_config"
-    config.write_text(SSHD.format(port=port, folder=folder))
-    host_key = (folder / "host_key.pub").read_text()
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    config = make_sshd_files(folder, port, keygen)
     process = subprocess.Popen(
         [sshd, "-D", "-e", "-f", str(config)],
         stdin=subprocess.DEVNULL,
