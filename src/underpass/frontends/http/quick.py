@@ -17,6 +17,7 @@ to that task as it came: nothing is refused here, and nothing is read in another
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 from underpass.errors import DialError, RemoteProtocolError, StreamError
@@ -132,24 +133,36 @@ class Quick:
             left.errand.exchange.reason = CUT
             self._state.observer.access(left.errand.exchange.record())
 
-    def _wake(self) -> bool:
-        """Let the task see to what has come. False: it was not taken."""
+    def _wake(self) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
-        return False
+
+    def _try(self, step: Callable[[bytes], bool], data: bytes) -> bool:
+        """Let `step` take `data`; where it does not, or has a bug, the task is to see to it."""
+        is_taken = False
+        try:
+            is_taken = step(data)
+        finally:
+            if not is_taken:
+                self._wake()
+        return is_taken
 
     # The request.
 
     def _take_request(self, data: bytes) -> bool:
+        return self._try(self._is_sent_on, data)
+
+    def _is_sent_on(self, data: bytes) -> bool:
+        """Send a simple request on; False where it is not simple, or needs a new stream."""
         head = whole_request(data, self._state.options.head)
         if head is None or not self._is_simple(head):
-            return self._wake()
+            return False
         try:
             errand = self._errand(head)
         except (RemoteProtocolError, DialError):
-            return self._wake()
+            return False
         if errand is None or not self._send(errand):
-            return self._wake()
+            return False
         self._patience.restart(self._loop, LOOK_SECONDS)
         return True
 
@@ -206,7 +219,7 @@ class Quick:
     # The response.
 
     def _take_response(self, data: bytes) -> bool:
-        return self._has_answered(data) or self._wake()
+        return self._try(self._has_answered, data)
 
     def _has_answered(self, data: bytes) -> bool:
         """Bring the response to the client; False where it is not simple, or the client is gone."""

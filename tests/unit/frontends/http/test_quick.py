@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -21,6 +22,7 @@ from underpass.errors import Failure, Forbidden
 from underpass.frontends.http.quick import Quick
 from underpass.frontends.http.state import FrontEndOptions
 from underpass.net.route import Route
+from underpass.observe import Counter
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LATER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlater"
@@ -331,3 +333,27 @@ async def test_policy_is_asked_at_every_request() -> None:
         await client.say(get(there.name))
         assert (await client.response())[0].startswith(b"HTTP/1.1 403 ")
         assert len(there.problems) == 0
+
+
+async def test_a_bug_ends_its_own_client_alone(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Dialled):
+        """Has a bug that the second request meets."""
+
+        def route_for(self, principal: Principal, address: Address) -> Route:
+            if len(self.principals) == 1:
+                self.principals.append(principal)
+                raise ZeroDivisionError("the bug")
+            return super().route_for(principal, address)
+
+    async with origin(ok) as there, bench(Broken()) as b, b.client() as client:
+        await warm(client, there.name)
+        await client.say(get(there.name))
+        # How the loop ends a stream whose call failed is its own affair.
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.rest() == b""
+        assert "the bug" in caplog.text
+        async with asyncio.timeout(SECONDS):
+            while b.counters.value(Counter.CONNECTIONS_OPEN):
+                await asyncio.sleep(0.001)
+        async with b.client() as other:
+            await warm(other, there.name)
