@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.boxes import Box
 from bench.generator import Entry, Origin
-from bench.processes import Running
+from bench.processes import BenchError, NeverUpError, Running
 from bench.programs.tunnel_program import Place, TunnelProgram
 
 
@@ -44,14 +44,25 @@ def start_pair(program: TunnelProgram, origin: str, box: Box | None = None) -> I
             tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)
         )
         place = Place(Path(directory))
-        server = program.start_server(place, origin)
+        server = _started(lambda: program.start_server(place, origin))
         stack.callback(server.stop)
         between = box.start(place, server.address) if box else None
         if between:
             stack.callback(between.stop)
-        client = program.start_client(place, (between or server).address, origin)
+        where = (between or server).address
+        client = _started(lambda: program.start_client(place, where, origin))
         stack.callback(client.stop)
         yield Pair(server, client, program.entry, between)
+
+
+def _started(start: Callable[[], Running]) -> Running:
+    """Start an end, once more if it ends at once: a port free a moment ago may be taken."""
+    try:
+        return start()
+    except NeverUpError:
+        raise
+    except BenchError:
+        return start()
 
 
 running_pair = contextmanager(start_pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -46,9 +47,13 @@ class Running:
         return self.process.poll() is None
 
     def stop(self) -> None:
-        """End it and every process it started (it leads its own process group)."""
+        """End it and every process it started: its own group, and who left that, as sshd's do."""
         if self.alive():
+            elsewhere = [pid for pid in family(self.process.pid) if _left(pid, self.process.pid)]
             os.killpg(self.process.pid, 15)
+            for pid in elsewhere:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 15)
             try:
                 self.process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
@@ -125,6 +130,14 @@ def family(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [pid, *(member for child in children for member in family(child))]
+
+
+def _left(pid: int, group: int) -> bool:
+    """Whether a process runs, and in another group."""
+    try:
+        return os.getpgid(pid) != group
+    except ProcessLookupError:
+        return False
 
 
 def processor_seconds(pid: int) -> float:

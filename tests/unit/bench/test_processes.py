@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,16 @@ def test_start_reads_the_printed_address_and_stop_ends_the_family(tmp_path: Path
     assert running.processor_seconds() >= 0
     running.stop()
     assert family(running.process.pid) == []
+
+
+def test_stop_ends_a_child_that_left_the_group(tmp_path: Path) -> None:
+    leaving = SERVER.replace("stdin=subprocess.PIPE", "stdin=subprocess.PIPE, process_group=0")
+    running = start("server", [sys.executable, "-c", leaving.format(port=0)], tmp_path, None)
+    _, child = family(running.process.pid)
+    end = os.pidfd_open(child)
+    running.stop()
+    assert select.select([end], [], [], 5)[0] == [end]
+    os.close(end)
 
 
 def test_start_waits_for_a_given_address(tmp_path: Path) -> None:
