@@ -205,7 +205,8 @@ class Keeper:
             # It opens, and dies: let others have the first try.
             self._first = None
         if self._short_lives > 1:
-            await self._pause(self._pauses.next())
+            # What it lived has been waited already.
+            await self._pause(max(0.0, self._pauses.next() - lived))
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless there is a reason to believe that it works now."""

@@ -159,7 +159,7 @@ def test_a_race_under_way_gives_way_to_other_ways() -> None:
     play(scene)
 
 
-def test_a_carrier_cut_every_two_seconds_resumes_within_one() -> None:
+def test_a_carrier_cut_every_two_seconds_resumes_at_once() -> None:
     async def scene() -> None:
         way = Way("only", life=2.0)
         async with stage(way) as one:
@@ -170,7 +170,7 @@ def test_a_carrier_cut_every_two_seconds_resumes_within_one() -> None:
                 await echo(stream, 1)
                 longest = max(longest, now() - asked)
                 await asyncio.sleep(0.05)
-            assert longest < 1.0
+            assert longest < 0.3
             assert way.made > 50
             assert one.far_end.hellos == 1
 
