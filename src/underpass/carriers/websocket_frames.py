@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import struct
 
-from websockets.speedups import apply_mask
-
 from underpass.errors import RemoteProtocolError
 from underpass.protocol.frames import Payload
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    # Its C is not built everywhere.
+    from websockets.utils import apply_mask
 
 # No message of ours is longer; a frame that says so is refused from its head alone.
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -41,6 +45,11 @@ _VIEW_BYTES = 4096
 _MASKS_AT_ONCE = 1024
 
 
+def masked(data: Payload, mask: bytes) -> bytes:
+    """`data` with `mask` put on, or taken off again (section 5.3)."""
+    return apply_mask(data, mask)
+
+
 class Masks:
     """Masks for frames, each from the system's randomness and used once (section 5.3)."""
 
@@ -62,14 +71,14 @@ class Masks:
 def frame_head(opcode: int, size: int, mask: bytes = b"") -> bytes:
     """The head of a whole message, or control frame, of `size` bytes; with its mask if it has one.
 
-    The payload is to be masked with `apply_mask`.
+    The payload is to be `masked`.
     """
-    masked = _MASKED if mask else 0
+    bit = _MASKED if mask else 0
     if size < _LENGTH_16:
-        return bytes((_FIN | opcode, masked | size)) + mask
+        return bytes((_FIN | opcode, bit | size)) + mask
     if size < 1 << 16:
-        return _pack_16(_FIN | opcode, masked | _LENGTH_16, size) + mask
-    return _pack_64(_FIN | opcode, masked | _LENGTH_64, size) + mask
+        return _pack_16(_FIN | opcode, bit | _LENGTH_16, size) + mask
+    return _pack_64(_FIN | opcode, bit | _LENGTH_64, size) + mask
 
 
 def make_frame(opcode: int, data: bytes, masks: Masks | None) -> bytes:

@@ -11,8 +11,6 @@ import asyncio
 import base64
 import hashlib
 
-from websockets.speedups import apply_mask
-
 from underpass.carriers.base import CarrierError, Feed
 from underpass.carriers.websocket_frames import (
     BINARY,
@@ -23,6 +21,7 @@ from underpass.carriers.websocket_frames import (
     Masks,
     frame_head,
     make_frame,
+    masked,
 )
 from underpass.errors import RemoteProtocolError, StreamError
 from underpass.net.stream import PORTION, Stream, Tap
@@ -179,7 +178,7 @@ class _Pump:
         if masks is not None:
             mask = masks.next()
             data = records[0] if len(records) == 1 else b"".join(records)
-            head, records = frame_head(BINARY, size, mask), [apply_mask(data, mask)]
+            head, records = frame_head(BINARY, size, mask), [masked(data, mask)]
         else:
             head = frame_head(BINARY, size)
         if size <= _JOINED_BYTES:
