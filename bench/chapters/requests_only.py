@@ -83,6 +83,8 @@ HOW = """\
 
 #### What these figures cannot say
 
+- Xray lets 30 ms pass between POSTs unless told otherwise, so that it looks like a browser; its
+  ping-pong and much of its bulk up are those 30 ms.
 - httptunnel's traffic is not encrypted at all, and http-tunnel's is not protected against change.
 - httptunnel can pad for proxies that buffer (`--proxy-buffer-size`), up alone; it stalls down all
   the same.
