@@ -91,6 +91,7 @@ _HISTOGRAMS_AT = _FAILURES_AT + len(_FAILURE_SLOTS)
 _BUCKETS = len(LATENCY_BOUNDS) + 1
 # A histogram's slots: its buckets, then the sum in microseconds.
 _HISTOGRAM_SLOTS = _BUCKETS + 1
+_FIRST_SLOTS = tuple(_HISTOGRAMS_AT + histogram * _HISTOGRAM_SLOTS for histogram in Histogram)
 
 SLOTS = _HISTOGRAMS_AT + len(Histogram) * _HISTOGRAM_SLOTS
 """How many slots one process needs; `SLOTS * SLOT_BYTES` bytes."""
@@ -124,7 +125,7 @@ class Snapshot:
 
 
 def _timings(totals: list[int], histogram: Histogram) -> Timings:
-    first = _HISTOGRAMS_AT + histogram * _HISTOGRAM_SLOTS
+    first = _FIRST_SLOTS[histogram]
     buckets = tuple(totals[first : first + _BUCKETS])
     return Timings(buckets, totals[first + _BUCKETS] / _MICROSECONDS)
 
@@ -153,8 +154,7 @@ class Counters:
 
     def took(self, histogram: Histogram, seconds: float) -> None:
         """Count one duration."""
-        slots = self.slots
-        first = _HISTOGRAMS_AT + histogram * _HISTOGRAM_SLOTS
+        slots, first = self.slots, _FIRST_SLOTS[histogram]
         slots[first + bisect_left(LATENCY_BOUNDS, seconds)] += 1
         slots[first + _BUCKETS] += round(seconds * _MICROSECONDS)
 
