@@ -6,13 +6,13 @@ held to a few milliseconds here:
 
 - What the transport and the kernel hold beyond what is on its way follows the measured rate.
 - The kernel is asked for BBR, which goes by the measured rate and delay, not by losses: under 0.5%
-  loss at 80 ms it moves eight times as much as cubic. Where it may not be had, all stays as it is.
+  loss at 80 ms it moves seven times as much as cubic. Where it may not be had, all stays as it is.
 - While the round trip is longer than the shortest by more than `TOLERATED_SECONDS`, no more goes
   out than the rate carries within the shortest and that. Where this does not help the queue is
   somebody else's, and who yields to it gets nothing: then it is left alone for a while.
 
-It is looked at when the transport has room again, at most every `LOOK_SECONDS`: a fast or an idle
-line costs nothing. Linux only; elsewhere nothing is known, and nothing held.
+The kernel is asked after a write, and before a fast line at most every `LOOK_SECONDS`; an idle one
+costs nothing. Linux only; elsewhere nothing is known, and nothing held. docs/decisions/010.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ LEAST_OUT = 16 * 1024
 STARTING = 2
 # How often the kernel is asked, and how soon again while it is held.
 LOOK_SECONDS = 0.005
-HOLD_SECONDS = 0.005
+HOLD_SECONDS = 0.003
 # Of the measured rate: what one write is, and what the kernel holds beyond what is on its way. Less
 # would leave the line idle where the loop has other work.
 PORTION_SECONDS = 0.004
-UNSENT_SECONDS = 0.005
+UNSENT_SECONDS = 0.008
 LEAST_PORTION = 4 * 1024
 MOST_PORTION = PORTION
 # Bytes in the transport at which writers wait, where the line is fast.
@@ -159,7 +159,10 @@ class Line:
     def holds(self) -> bool:
         """Whether to wait: the transport's protocol is then told to go on some time later."""
         now = self._loop.time()
-        if now - self._looked_at < LOOK_SECONDS:
+        # Where portions are small each is worth a look.
+        if now - self._looked_at < LOOK_SECONDS and (
+            self._held is not None or self.portion == MOST_PORTION
+        ):
             return self._held is not None
         self._looked_at = now
         if self._held is not None:
@@ -173,7 +176,10 @@ class Line:
             self._follow(state.rate, state.pacing * STARTING_SECONDS, MOST_STARTING)
             return False
         self._follow(state.rate, state.rate * UNSENT_SECONDS, MOST_UNSENT)
-        if not self._restraint.holds(state, now):
+        # Before a slow line the kernel says when it is full: what stands between us and the socket
+        # takes more than it tells, TLS most of all.
+        is_full = self.portion < MOST_PORTION and state.unsent >= self._unsent
+        if not (is_full or self._restraint.holds(state, now)):
             return False
         self._held = self._loop.call_later(HOLD_SECONDS, self._go_on)
         return True

@@ -191,8 +191,8 @@ async def test_a_full_transport_says_itself_when_it_has_room() -> None:
     assert transport.resumed == 0
 
 
-async def test_asks_the_kernel_seldom() -> None:
-    line, _, sock = line_with(replace(FULL, round_trip=0.080))
+async def test_asks_the_kernel_seldom_where_the_line_is_fast() -> None:
+    line, _, sock = line_with(replace(FULL, round_trip=0.080, rate=10**9, pacing=10**9))
     for _ in range(100):
         assert not line.holds()
     assert sock.looks == 1
@@ -208,7 +208,22 @@ async def test_a_slow_line_gets_small_portions_and_little_waits_before_it() -> N
     line.holds()
     assert line.portion == 8 * 1024
     assert transport.limits == (8 * 1024, 2 * 1024)
-    assert sock.options[socket.TCP_NOTSENT_LOWAT] == 8 * 1024
+    assert sock.options[socket.TCP_NOTSENT_LOWAT] == 16 * 1024
+
+
+async def test_before_a_slow_line_the_kernel_says_when_it_is_full() -> None:
+    empty = replace(FULL, out=0, round_trip=0.080)
+    line, _, sock = line_with(empty)
+    assert not line.holds()
+    sock.state = replace(empty, unsent=16 * 1024)
+    assert line.holds()
+
+
+async def test_before_a_fast_line_the_transport_does() -> None:
+    line, _, _ = line_with(
+        replace(FULL, round_trip=0.080, unsent=MOST_UNSENT, rate=10**9, pacing=10**9)
+    )
+    assert not line.holds()
 
 
 async def test_a_fast_line_gets_whole_portions() -> None:
