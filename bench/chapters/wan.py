@@ -37,7 +37,7 @@ HOW = """\
 
 #### What it cannot say
 
-- Programs in the same cell run three at a time where the line is slow; at 200 Mbit/s alone.
+- Programs in the same cell run four at a time where the line is slow; at 200 Mbit/s alone.
 - The emulator wakes late when the cores are busy; how late is in its counters.
 """
 

@@ -14,7 +14,7 @@ from bench.wan.stage import Stage
 # The transfer is at speed by then.
 FIRST_CUT = 3.0
 # After the last cut a slow resume still counts.
-AFTER = 8.0
+AFTER = 5.0
 # From the start of the process to its first byte.
 START_SECONDS = 1.0
 

@@ -15,6 +15,8 @@ DROP_SECONDS = 1.0
 FAIR_STREAMS = 20
 # Rows that say something of single streams only.
 NARROW = ("underpass stream", "underpass poll", "underpass auto")
+# What one TCP stream does on a fast long line says one of each kind.
+FAST_ROWS = ("direct", "underpass", "chisel", "Xray", "ssh -D")
 NARROW_KINDS = ("first-byte", "bulk-down", "bulk-up")
 
 
@@ -22,14 +24,15 @@ NARROW_KINDS = ("first-byte", "bulk-down", "bulk-up")
 class Cell:
     """One line and the traffic on it; `alone`: too fast to share two cores with another.
 
-    `congestion` is what TCP does unless a program chooses for itself; `everybody` is its word in
-    figures where it is not the usual one.
+    `congestion` is what TCP does unless a program chooses for itself. `rows`: these programs alone,
+    where the others would tell no more.
     """
 
     line: Line
     kinds: tuple[str, ...]
     alone: bool = False
     congestion: str = USUAL_CONGESTION
+    rows: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,9 +63,7 @@ def load_of(kind: str, line: Line, *, quick: bool) -> Load:
     if kind == "fair":
         return Load(kind, seconds, warmup, FAIR_STREAMS)
     if kind in ("drop", "reset"):
-        return Load(kind, CUT_EVERY * (1 if quick else 2), 0)
-    if line.mbit > 100:
-        warmup += 1
+        return Load(kind, CUT_EVERY, 0)
     return Load(kind, seconds / 2 if quick else seconds, warmup)
 
 
@@ -78,7 +79,7 @@ CELLS: tuple[Cell, ...] = (
     Cell(LOSSY, ("bulk-down",), congestion="bbr"),
     Cell(VERY_LOSSY, ("bulk-down",)),
     Cell(LONG, ("first-byte", *BOTH)),
-    Cell(FAST, BOTH, alone=True),
+    Cell(FAST, BOTH, alone=True, rows=FAST_ROWS),
 )
 EVERYTHING = ("first-byte", *BOTH, "busy-down", "busy-up", "page", "fair", "drop", "reset")
 
@@ -156,6 +157,7 @@ def values(kind: str, cell: Cell, result: dict[str, float]) -> dict[str, float]:
     }
 
 
-def is_for(kind: str, program: str) -> bool:
-    """Whether a program is measured in a kind of traffic."""
-    return program not in NARROW or kind in NARROW_KINDS
+def is_for(cell: Cell, kind: str, program: str) -> bool:
+    """Whether a program is measured in a kind of traffic on a line."""
+    is_told = not cell.rows or program in cell.rows
+    return is_told and (program not in NARROW or kind in NARROW_KINDS)

@@ -111,9 +111,16 @@ def test_a_long_line_gets_longer_to_get_going() -> None:
 
 
 def test_rows_of_single_carriers_are_measured_in_few() -> None:
-    assert is_for("bulk-down", "underpass poll")
-    assert not is_for("page", "underpass poll")
-    assert is_for("page", "chisel")
+    cell = Cell(Line(20, 0, 20), ("bulk-down", "page"))
+    assert is_for(cell, "bulk-down", "underpass poll")
+    assert not is_for(cell, "page", "underpass poll")
+    assert is_for(cell, "page", "chisel")
+
+
+def test_a_cell_may_be_for_some_rows_alone() -> None:
+    cell = Cell(Line(200, 0, 200), ("bulk-down",), rows=("direct", "underpass"))
+    assert is_for(cell, "bulk-down", "direct")
+    assert not is_for(cell, "bulk-down", "chisel")
 
 
 def test_the_pattern_goes_on_over_its_period() -> None:
