@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -52,6 +53,12 @@ def _keep_alive(stream: TransportStream) -> None:
         sock.detach()
 
 
+def _keep_alive_late(stream: TransportStream) -> None:
+    # It may be closed, and just about to tell.
+    with contextlib.suppress(OSError, ValueError):
+        _keep_alive(stream)
+
+
 class Connector:
     """Opens TCP streams, each within `timeout` seconds: what many dials have in common.
 
@@ -60,7 +67,7 @@ class Connector:
 
     def __init__(self, timeout: float, keep_alive_after: float = KEEPALIVE_AFTER) -> None:
         self._dialling: Alarm[TimeLimit] = Alarm(timeout, TimeLimit.expire)
-        self._young: Alarm[TransportStream] = Alarm(keep_alive_after, _keep_alive)
+        self._young: Alarm[TransportStream] = Alarm(keep_alive_after, _keep_alive_late)
 
     async def connect(self, ip: IPAddress, port: int) -> TransportStream:
         """Connect to a literal address.
@@ -71,6 +78,8 @@ class Connector:
         try:
             with TimeLimit(None, self._dialling):
                 _, stream = await loop.create_connection(TransportStream, str(ip), port)
+            if not self._young.seconds:
+                _keep_alive(stream)
         except TimeoutError:
             details = f"{Address(str(ip), port)} after {self._dialling.seconds:g} s"
             raise DialError(Failure.CONNECTION_TIMEOUT, details) from None
@@ -79,8 +88,6 @@ class Connector:
         if self._young.seconds:
             stream.on_lost(self._young.end)
             self._young.begin(stream)
-        else:
-            _keep_alive(stream)
         return stream
 
 

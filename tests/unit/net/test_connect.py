@@ -95,6 +95,15 @@ async def test_a_stream_of_many_is_watched_once_it_has_lived_for_a_while(
     await free(stream)
 
 
+async def test_a_stream_that_is_just_closing_is_not_watched(listener: socket.socket) -> None:
+    connector = Connector(SECONDS)
+    stream = await connector.connect(LOOPBACK, port_of(listener))
+    stream.transport.abort()
+    connector._young.ring()
+    assert len(connector._young) == 0
+    await free(stream)
+
+
 async def test_many_dials_share_their_time_out(blackhole: int) -> None:
     with pytest.raises(DialError, match=r"after 0\.01 s") as caught:
         await Connector(0.01).connect(LOOPBACK, blackhole)
