@@ -35,36 +35,53 @@ MOST_BYTES = 8 * 1024 * 1024
 ROUNDS = 2
 MOST_ROUNDS = 16
 
-PUSH, IGNORE = b"p", b"i"
+PUSH, STALL, IGNORE = b"p", b"s", b"i"
 
 
-@contextlib.asynccontextmanager
-async def pushing() -> AsyncIterator[int]:
-    """A destination that sends without end, or never reads, as the first byte says; its port."""
-    over = asyncio.Event()
+class Far:
+    """A destination: it sends without end (`PUSH`, `STALL`), or never reads, as it is told first.
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    `stalled_at` is when the last one that said `STALL` took something.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.stalled_at = 0.0
+        self.over = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Do as told until it is over."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            if await reader.readexactly(1) == IGNORE:
+            told = await reader.readexactly(1)
+            if told == IGNORE:
                 # asyncio takes a little more than was asked for, and then nothing.
-                await over.wait()
-            while not over.is_set():
+                await self.over.wait()
+            while not self.over.is_set():
+                if told == STALL:
+                    self.stalled_at = asyncio.get_running_loop().time()
                 writer.write(CHUNK)
                 await writer.drain()
         writer.transport.abort()
 
+
+@contextlib.asynccontextmanager
+async def far() -> AsyncIterator[Far]:
+    """A destination, for as long as the block."""
+    one = Far()
+
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.create_task(serve(reader, writer))
+        tasks.create_task(one.serve(reader, writer))
 
     async with asyncio.TaskGroup() as tasks:
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
         server = await asyncio.start_server(accept, sock=sock)
+        one.port = sock.getsockname()[1]
         try:
-            yield server.sockets[0].getsockname()[1]
+            yield one
         finally:
             # By now the tunnel's server is gone, and what waited for it goes on.
-            over.set()
+            one.over.set()
             server.close()
 
 
@@ -98,7 +115,8 @@ class Cost:
 class Scene:
     """A server, a client over one carrier, and readers that never rest."""
 
-    def __init__(self, tunnel: Tunnel, inside: Inside) -> None:
+    def __init__(self, tunnel: Tunnel, inside: Inside, far: Far) -> None:
+        self._far = far
         self._pids = [one.process.pid for one in (tunnel.server, inside.client)]
         self._inside = inside
         self._moved = 0
@@ -150,11 +168,18 @@ class Scene:
             if is_up:
                 await _fill(stream)
             else:
-                await stream.send(PUSH)
-                await asyncio.sleep(SETTLE_SECONDS)
+                await stream.send(STALL)
+                await self._full()
             yield
         finally:
             stream.abort()
+
+    async def _full(self) -> None:
+        """Wait until what nobody reads has filled all that is on its way."""
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(SETTLE_SECONDS)
+        while now() - self._far.stalled_at < SETTLE_SECONDS:
+            await asyncio.sleep(SETTLE_SECONDS / 10)
 
 
 async def _fill(stream: Stream) -> None:
@@ -168,10 +193,10 @@ async def _fill(stream: Stream) -> None:
 
 async def measure(folder: Path, carrier: str, *, is_up: bool) -> Cost:
     """What a stalled stream costs over one carrier; `is_up` where the far end never reads."""
-    async with pushing() as port:
+    async with far() as there:
         with tunnel_in(folder) as tunnel:
             tunnel.join("work")
-            scene = Scene(tunnel, Inside(tunnel, port, "--carrier", carrier))
+            scene = Scene(tunnel, Inside(tunnel, there.port, "--carrier", carrier), there)
             async with asyncio.TaskGroup() as tasks:
                 reading = [tasks.create_task(scene.read()) for _ in range(READERS)]
                 cost = await scene.measure(is_up=is_up)
