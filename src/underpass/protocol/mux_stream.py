@@ -211,10 +211,14 @@ class MuxStream:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _drop(self, count: int) -> None:
-        self._head += count
+        start = self._head
+        self._head = start + count
         if self._head == len(self._chunks) or self._head > 64:
             del self._chunks[: self._head]
             self._head = 0
+        else:
+            # Nothing that is gone is kept: a read of 256 KiB each, they would be 16 MiB a stream.
+            self._chunks[start : self._head] = [b""] * count
 
     def credit(self, limit: int) -> None:
         """The other end lets us send up to `limit`; an older, lower one changes nothing."""

@@ -120,6 +120,8 @@ class Reassembly:
         return data
 
     def _drop_one(self) -> None:
+        # Nothing that has been read is kept, until the list itself is cut.
+        self._chunks[self._head] = b""
         self._head += 1
         if self._head > _READ_AT_ONCE:
             del self._chunks[: self._head]

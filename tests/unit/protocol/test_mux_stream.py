@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +152,20 @@ def test_streams_that_are_clogged_count_until_they_are_not() -> None:
     drained.take(SEND_HIGH * 2)
     assert drained.unclog()
     assert backlog.high == SEND_HIGH
+
+
+def test_what_is_gone_is_not_kept_while_more_waits() -> None:
+    stream = opening(send_limit=1 << 30)
+    tracemalloc.start()
+    try:
+        for n in range(50):
+            stream.write(bytes(bytearray(65_536)))
+            if n:
+                # One behind: something always waits.
+                assert len(stream.take(65_536)) == 65_536
+        assert tracemalloc.get_traced_memory()[0] < 3 * 65_536
+    finally:
+        tracemalloc.stop()
 
 
 def test_bytes_beyond_the_credit_are_an_error() -> None:

@@ -206,3 +206,17 @@ def test_a_piece_that_waits_keeps_no_record_alive() -> None:
         assert tracemalloc.get_traced_memory()[0] < 64 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_what_has_been_read_is_not_kept_while_more_waits() -> None:
+    received = Reassembly(Pieces())
+    tracemalloc.start()
+    try:
+        for n in range(50):
+            received.insert(n * 65_536, bytes(bytearray(65_536)), LIMIT)
+            if n:
+                # One behind: something always waits.
+                assert len(received.read(65_536)) == 65_536
+        assert tracemalloc.get_traced_memory()[0] < 3 * 65_536
+    finally:
+        tracemalloc.stop()
