@@ -81,7 +81,8 @@ HOW = """\
   going on in few places costs, and *all busy at once* is the other extreme: every stream moves as
   much as it can. That goes to 1,000, and the origin's buffers are bounded to 64 KiB for it: more
   would fill all that the kernel has for TCP. The ratio is that of the number of streams whose cost
-  is farthest from that of one alone.
+  is farthest from that of one alone. What was tried stands in
+  [decision 012](decisions/012-many-streams.md).
 - **Clients** are sessions of the library (`ClientTunnel`), all in one process: what they cost there
   is divided by their number. An exchange is 1 KiB to an echo and back, one under way in each
   stream, each compared with what was sent. With 2,000 under way at once their percentiles tell how
