@@ -33,6 +33,11 @@ from underpass.net.stream import PORTION
 TOLERATED_SECONDS = 0.008
 # Of the round trip's mean deviation: where the way itself varies, twice that is no queue.
 DEVIATIONS = 2
+# A rate that grew so much within so many round trips may grow further: nothing is held meanwhile.
+GROWTH = 1.25
+GROWING_ROUND_TRIPS = 3
+# For how long a measured rate counts, at least.
+BEST_SECONDS = 10.0
 # Less than this is no queue of ours: what a new TCP stream may have out at once.
 LEAST_OUT = 16 * 1024
 # The kernel tries so many times the measured rate only while it finds out what the line carries.
@@ -104,17 +109,22 @@ def read_state(info: bytes) -> LineState | None:
 class Restraint:
     """Whether to send no more for now. Pure; times in seconds."""
 
-    __slots__ = ("_alone_until", "_since")
+    __slots__ = ("_alone_until", "_best", "_grown_at", "_latest", "_since", "_turned_at")
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._alone_until = 0.0
+        # The best rates of the time before the last turn, and since.
+        self._best = self._latest = 0
+        self._turned_at = self._grown_at = 0.0
 
     def holds(self, state: LineState, now: float) -> bool:
         """Decide for the line as it is now."""
+        best = self._best_rate(state.rate, now)
         queue = state.round_trip - state.shortest
         tolerated = TOLERATED_SECONDS + DEVIATIONS * state.deviation
-        if queue <= tolerated or now < self._alone_until:
+        is_growing = now - self._grown_at < GROWING_ROUND_TRIPS * state.round_trip
+        if queue <= tolerated or is_growing or now < self._alone_until:
             self._since = None
             return False
         if self._since is None:
@@ -123,8 +133,16 @@ class Restraint:
         if now - self._since > futile and queue > FUTILE_QUEUE * tolerated:
             self._alone_until = now + ALONE_SECONDS
             return False
-        enough = max(LEAST_OUT, state.rate * (state.shortest + tolerated))
-        return state.out + state.unsent > enough
+        return state.out + state.unsent > max(LEAST_OUT, best * (state.shortest + tolerated))
+
+    def _best_rate(self, rate: int, now: float) -> int:
+        """What the line has carried lately: who holds back measures no more than he sends."""
+        if now - self._turned_at > BEST_SECONDS:
+            self._best, self._latest, self._turned_at = self._latest, 0, now
+        if rate > GROWTH * max(self._best, self._latest):
+            self._grown_at = now
+        self._latest = max(self._latest, rate)
+        return max(self._best, self._latest)
 
 
 class Line:

@@ -14,6 +14,7 @@ import pytest
 from underpass.net import line as module
 from underpass.net.line import (
     ALONE_SECONDS,
+    BEST_SECONDS,
     FUTILE_SECONDS,
     HOLD_SECONDS,
     LEAST_OUT,
@@ -67,8 +68,36 @@ def test_a_kernel_that_says_less_tells_nothing() -> None:
     assert read_state(tcp_info(FULL)[:160]) is None
 
 
+def known(at: float = 0.0) -> Restraint:
+    """One that has seen all that the line carries, some round trips before."""
+    restraint = Restraint()
+    restraint.holds(FULL, at - 1)
+    return restraint
+
+
 def test_holds_while_more_is_out_than_the_line_carries() -> None:
-    assert Restraint().holds(FULL, 1.0)
+    assert known().holds(FULL, 1.0)
+
+
+def test_a_rate_that_grows_is_not_held() -> None:
+    restraint = Restraint()
+    for at, rate in ((1.0, RATE // 8), (1.2, RATE // 4), (1.4, RATE // 2), (1.6, RATE)):
+        assert not restraint.holds(replace(FULL, rate=rate), at)
+    assert not restraint.holds(FULL, 1.6 + FULL.round_trip)
+    assert restraint.holds(FULL, 1.6 + 4 * FULL.round_trip)
+
+
+def test_a_rate_that_falls_while_it_is_held_does_not_lower_what_may_be_out() -> None:
+    restraint = known()
+    little = replace(FULL, out=int(RATE * 0.080), rate=RATE // 4)
+    assert not restraint.holds(little, 1.0)
+
+
+def test_a_rate_that_stays_low_counts_after_a_while() -> None:
+    restraint = known()
+    little = replace(FULL, out=int(RATE * 0.080), rate=RATE // 4)
+    assert not restraint.holds(replace(little, round_trip=0.080), 1 + BEST_SECONDS)
+    assert restraint.holds(little, 2 + 2 * BEST_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -78,21 +107,21 @@ def test_holds_while_more_is_out_than_the_line_carries() -> None:
         {"out": int(RATE * 0.085)},
         # A way that varies by itself: its mean is above its shortest, and nothing waits.
         {"round_trip": 0.110, "deviation": 0.015},
-        {"out": LEAST_OUT, "rate": 1000},
+        {"out": LEAST_OUT, "shortest": 0.001},
     ],
     ids=["no queue", "little out", "a way that varies", "a few packets"],
 )
 def test_does_not_hold(changes: dict[str, Any]) -> None:
-    assert not Restraint().holds(replace(FULL, **changes), 1.0)
+    assert not known().holds(replace(FULL, **changes), 1.0)
 
 
 def test_what_waits_in_the_kernel_counts_as_out() -> None:
     little = replace(FULL, out=int(RATE * 0.085))
-    assert Restraint().holds(replace(little, unsent=64 * 1024), 1.0)
+    assert known().holds(replace(little, unsent=64 * 1024), 1.0)
 
 
 def test_a_queue_that_stays_is_somebody_elses_and_left_alone_for_a_while() -> None:
-    restraint = Restraint()
+    restraint = known()
     began = 1.0
     assert restraint.holds(FULL, began)
     assert restraint.holds(FULL, began + FUTILE_SECONDS)
@@ -103,7 +132,7 @@ def test_a_queue_that_stays_is_somebody_elses_and_left_alone_for_a_while() -> No
 
 
 def test_a_queue_that_went_meanwhile_is_no_reason_to_give_up() -> None:
-    restraint = Restraint()
+    restraint = known()
     assert restraint.holds(FULL, 1.0)
     assert not restraint.holds(replace(FULL, round_trip=0.081), 2.0)
     assert restraint.holds(FULL, 2.0 + FUTILE_SECONDS)
@@ -164,6 +193,8 @@ def line_with(state: LineState) -> tuple[Line, FakeTransport, FakeSocket]:
     transport = FakeTransport(sock)
     line = line_of(cast("asyncio.Transport", transport))
     assert line is not None
+    # Long ago it has seen what the line carries.
+    line._restraint = known(at=asyncio.get_running_loop().time() - 1)
     return line, transport, sock
 
 
