@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -40,6 +41,15 @@ async def transfer(make: Make, size: int) -> float:
         return time.monotonic() - started
 
 
+def transferred(carrier: str, size: int) -> dict[str, object]:
+    """A transfer over this carrier. Raises where what came is not what was sent."""
+    seconds = asyncio.run(transfer(getattr(kinds, carrier), size))
+    rate = round(size / seconds / 1e6, 1)
+    print(f"{carrier}: right, {rate} MB/s each way at once", flush=True)
+    figures = {"seconds": round(seconds, 1), "mb_per_s_each_way": rate}
+    return {"carrier": carrier, "bytes_each_way": size, "right": True} | figures
+
+
 def stalled(carrier: str, *, is_up: bool) -> dict[str, object]:
     """What a stalled stream costs over this carrier. Raises where that is too much."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -59,20 +69,15 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=1_000_000_000, help="each way (1,000,000,000)")
     parser.add_argument("--carriers", default=",".join(CARRIERS))
     options = parser.parse_args()
+    carriers = options.carriers.split(",")
     started = results.now()
-    found = []
-    for carrier in options.carriers.split(","):
-        seconds = asyncio.run(transfer(getattr(kinds, carrier), options.bytes))
-        rate = options.bytes / seconds / 1e6
-        print(f"{carrier}: right, {rate:.1f} MB/s each way at once", flush=True)
-        figures = {"carrier": carrier, "bytes_each_way": options.bytes, "right": True}
-        found.append(figures | {"seconds": round(seconds, 1), "mb_per_s_each_way": round(rate, 1)})
-    stalls = [
-        stalled(carrier, is_up=is_up)
-        for carrier in options.carriers.split(",")
-        for is_up in (False, True)
-    ]
-    results.write("conformance", started, {"transfers": found, "stalled": stalls})
+    found: dict[str, list[dict[str, object]]] = {"transfers": [], "stalled": []}
+    for carrier in carriers:
+        found["transfers"].append(transferred(carrier, options.bytes))
+        results.write("conformance", started, found)
+    for carrier, is_up in itertools.product(carriers, (False, True)):
+        found["stalled"].append(stalled(carrier, is_up=is_up))
+        results.write("conformance", started, found)
 
 
 if __name__ == "__main__":

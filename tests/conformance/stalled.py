@@ -25,6 +25,8 @@ READERS = 3
 SPELL_SECONDS = 0.5
 # A stream that has taken nothing for so long is stalled. Before, it fills what it may.
 SETTLE_SECONDS = 0.3
+# Up, what a slow carrier drains piece by piece makes its application wait now and then.
+DRAIN_SECONDS = 1.5
 SAMPLES = 4
 # What the kernel takes for a destination that never reads.
 KERNEL_BYTES = 64 * 1024
@@ -187,7 +189,7 @@ async def _fill(stream: Stream) -> None:
     await stream.send(IGNORE)
     with contextlib.suppress(TimeoutError):
         while True:
-            async with asyncio.timeout(SETTLE_SECONDS):
+            async with asyncio.timeout(DRAIN_SECONDS):
                 await stream.send(CHUNK)
 
 
