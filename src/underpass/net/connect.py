@@ -45,12 +45,14 @@ def set_keepalive(sock: socket.socket) -> None:
 
 def _keep_alive(stream: TransportStream) -> None:
     lent = stream.transport.get_extra_info("socket")
-    # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.
-    sock = socket.socket(lent.family, socket.SOCK_STREAM, 0, lent.fileno())
-    try:
-        set_keepalive(sock)
-    finally:
-        sock.detach()
+    # What can't be asked is reset, or closed and about to tell: whoever uses it learns that.
+    with contextlib.suppress(OSError, ValueError):
+        # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.
+        sock = socket.socket(lent.family, socket.SOCK_STREAM, 0, lent.fileno())
+        try:
+            set_keepalive(sock)
+        finally:
+            sock.detach()
 
 
 def _keep_alive_late(stream: TransportStream) -> None:
