@@ -72,6 +72,15 @@ def test_data_follows_open_at_once_and_is_there_when_it_is_accepted() -> None:
     assert pair.server.streams.read(stream, 9, pair.now) == b""
 
 
+def test_a_stream_with_much_to_send_waits_for_its_turn_once() -> None:
+    streams = Pair().client.streams
+    stream = streams.open("example.com", 443)
+    streams.send(stream, b"one")
+    streams.send(stream, b"two")
+    streams.finish(stream)
+    assert len(streams.outgoing.scheduler) == 1
+
+
 def test_what_waits_is_read_at_once_and_its_end_with_it() -> None:
     pair = Pair()
     stream = pair.open()
