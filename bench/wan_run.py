@@ -30,7 +30,7 @@ from bench.programs.xray import Xray
 from bench.report import Report
 from bench.wan.cuts import cut
 from bench.wan.load import Load
-from bench.wan.namespaces import tcp_settings, unavailable
+from bench.wan.namespaces import end_in_order, sweep, tcp_settings, unavailable
 from bench.wan.plan import CELLS, EVERYTHING, Cell, figures, full, is_for, values
 from bench.wan.stage import Stage, stage
 
@@ -144,6 +144,8 @@ def main(arguments: Sequence[str]) -> int:
     if reason := unavailable():
         print(f"no WAN can be made here: {reason}", file=sys.stderr)
         return 1
+    sweep()
+    end_in_order()
     raise_file_limit()
     cells = full() if is_full else CELLS
     programs = chosen(options)

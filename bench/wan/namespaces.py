@@ -10,8 +10,11 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,8 @@ DEVICE_PACKETS = 4000
 READY_SECONDS = 10.0
 SYSCTL = Path("/proc/sys/net/ipv4")
 
+PREFIX = "wan"
+
 Counters = dict[str, dict[str, float]]
 _serial = itertools.count(1)
 
@@ -41,12 +46,36 @@ def unavailable() -> str | None:
         return "ip is not here (the Debian package iproute2; python -m bench.peers install)"
     if not Path("/dev/net/tun").exists():
         return "/dev/net/tun is not here"
-    name = f"wan-{os.getpid()}-probe"
+    name = f"{PREFIX}-{os.getpid()}-probe"
     made = _ip("netns", "add", name)
     if made.returncode:
         return f"no network namespace can be made: {made.stderr.strip()}"
     _ip("netns", "delete", name)
     return None
+
+
+def sweep() -> list[str]:
+    """Remove what runs that were killed have left behind; the names of what is gone now."""
+    names = [line.split()[0] for line in _ip("netns", "list").stdout.splitlines() if line]
+    stale = [name for name in names if (owner := owner_of(name)) and not _runs(owner)]
+    for name in stale:
+        _ip("netns", "delete", name)
+    return stale
+
+
+def owner_of(name: str) -> int | None:
+    """The process that made a namespace of ours; None for one that is not ours."""
+    found = re.fullmatch(rf"{PREFIX}-(\d+)-\w+", name)
+    return int(found[1]) if found else None
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this process as an exit does, so that what was made is removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _ip(*words: str) -> subprocess.CompletedProcess[str]:
@@ -114,7 +143,7 @@ def network(
     up: Way, down: Way, seed: int = 1, congestion: str = USUAL_CONGESTION
 ) -> Iterator[Network]:
     """Make a network; remove it in every case. Raises `BenchError`."""
-    stem = f"wan-{os.getpid()}-{next(_serial)}"
+    stem = f"{PREFIX}-{os.getpid()}-{next(_serial)}"
     client, server = f"{stem}c", f"{stem}s"
     with contextlib.ExitStack() as stack:
         for name in (client, server):

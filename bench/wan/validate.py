@@ -24,8 +24,10 @@ from bench.wan.namespaces import (
     CLIENT_ADDRESS,
     SERVER_ADDRESS,
     Network,
+    end_in_order,
     network,
     run_in,
+    sweep,
     unavailable,
 )
 from bench.wan.packets import Arrivals
@@ -227,6 +229,8 @@ def main(arguments: list[str]) -> int:
     if reason := unavailable():
         print(f"no WAN can be made here: {reason}", file=sys.stderr)
         return 1
+    sweep()
+    end_in_order()
     rows = validate()
     again = lost_numbers(SEED) == lost_numbers(SEED) != lost_numbers(SEED + 1)
     print(f"the same seed loses the same packets, another others: {'yes' if again else 'NO'}")

@@ -6,6 +6,7 @@ import pytest
 from bench.chapters.wan import CHAPTER
 from bench.wan.cuts import resumed
 from bench.wan.line import LEAST_QUEUE, Line, Way
+from bench.wan.namespaces import owner_of
 from bench.wan.origin import PERIOD, PIECE, pattern_at
 from bench.wan.packets import Arrivals
 from bench.wan.page_load import OBJECTS, objects_of
@@ -35,6 +36,13 @@ def arrivals(*numbers: int, sent: int, step: float = 0.01) -> Arrivals:
     """Packets sent at even times, which arrive 5 ms later or in the order that is given."""
     packets = [(n, n * step, place * step + 0.005) for place, n in enumerate(numbers)]
     return Arrivals(packets, sent)
+
+
+def test_a_namespace_tells_who_made_it() -> None:
+    assert owner_of("wan-4711-12c") == 4711
+    assert owner_of("wan-4711-probe") == 4711
+    assert owner_of("somebody-elses") is None
+    assert owner_of("wan-x-1c") is None
 
 
 def test_losses_are_counted_and_their_bursts() -> None:
