@@ -1,7 +1,7 @@
 """`Streams`: all streams of one session, from frames to what an application does with them.
 
-Both ends are this class. It knows nothing of records and carriers: `receive` takes one frame that
-has come, `outgoing` has the frames to send, and the application's calls stand between.
+Both ends are this class. It knows nothing of records and carriers: `STREAM_FRAMES` says what takes
+in a frame, `outgoing` has the frames to send, and the application's calls stand between.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from underpass.protocol.frames import (
     Data,
     Datagram,
     Fin,
-    Frame,
     Kind,
     Open,
     Opened,
@@ -228,13 +227,6 @@ class Streams:
 
     # --- frames that came
 
-    def receive(self, frame: Frame) -> None:
-        """Take in one frame of a stream. Raises `RemoteProtocolError` for what is not allowed."""
-        handler = STREAM_FRAMES.get(type(frame))
-        if handler is None:
-            raise RemoteProtocolError("not a frame of a stream")
-        handler(self, frame)
-
     def receive_record(self, content: bytes) -> bool:
         """Take in a record that is one DATA of a stream that stands, as nearly all are.
 
@@ -382,6 +374,7 @@ class Streams:
             self._events.append(_new(StreamReadable, (stream.id,)))
 
 
+# What takes in each frame of a stream; each raises `RemoteProtocolError` for what is not allowed.
 STREAM_FRAMES: Final[dict[type[Any], Callable[[Streams, Any], None]]] = {
     Data: Streams.receive_data,
     Open: Streams._receive_open,

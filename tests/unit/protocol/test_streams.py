@@ -23,7 +23,6 @@ from underpass.protocol.frames import (
     Kind,
     Open,
     Opened,
-    Ping,
     Refused,
     Reset,
     ResetCode,
@@ -594,9 +593,38 @@ def test_a_server_that_is_broken_ends_the_session(frame: bytes, reason: str) -> 
     assert reason in the_end(frame, is_client=True)
 
 
-def test_only_frames_of_streams_are_for_streams() -> None:
-    with pytest.raises(RemoteProtocolError, match="not a frame of a stream"):
-        Pair().client.streams.receive(Ping(1, 0))
+def test_streams_offered_out_of_order_are_known_up_to_the_highest() -> None:
+    dialogue = Dialogue()
+    dialogue.say(encode_open(3, 0, "a", 1), encode_open(1, 0, "a", 1))
+    assert dialogue.session.streams.highest_offered == 3
+
+
+def test_a_stream_that_has_sent_its_fin_is_over_once_all_that_waits_is_read() -> None:
+    pair = Pair()
+    stream = pair.open()
+    pair.server.streams.finish(stream)
+    pair.client.streams.send(stream, b"last")
+    pair.client.streams.finish(stream)
+    pair.pump()
+    assert pair.server.streams.read_waiting(stream, 9, pair.now) == ([b"last"], True)
+    assert stream not in pair.server.streams
+
+
+def test_there_is_output_only_while_something_is_to_be_sent() -> None:
+    pair = Pair()
+    pair.pump()
+    assert not pair.client.has_output(pair.now)
+    pair.client.lower_keepalive(0, 5.0)
+    assert pair.client.has_output(pair.now)
+    pair.pump()
+    stream = pair.client.streams.open("example.com", 443)
+    assert pair.client.has_output(pair.now)
+    pair.pump()
+    pair.server.streams.accept(stream)
+    pair.wait(1.0)
+    assert not pair.client.has_output(pair.now)
+    pair.client.close()
+    assert pair.client.has_output(pair.now)
 
 
 def test_what_is_sent_is_said_as_the_page_has_it() -> None:
