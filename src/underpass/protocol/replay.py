@@ -111,6 +111,15 @@ class SendLog:
         """
         return not self.bytes and not self.skips.firsts
 
+    @property
+    def may_be_overdue(self) -> bool:
+        """Whether `check_overdue` may find any, now or later, if nothing more is sent.
+
+        Not where all that is out elicits nothing, and none after it has been acknowledged: an idle
+        session has nothing to look after.
+        """
+        return not self.is_empty or len(self._acked) > 0
+
     def has_arrived(self, seq: int) -> bool:
         """Whether everything that matters and has a number below `seq` has been acknowledged."""
         return self._oldest >= seq or self.is_empty

@@ -446,7 +446,7 @@ def test_a_dead_carrier_is_found_within_two_intervals() -> None:
     dialogue = Dialogue()
     dialogue.say(encode_ping(1, 4_000))
     dialogue.heard()
-    assert dialogue.session.next_timer() == START + 1
+    assert dialogue.session.next_timer() == START + 4
     for at, dead in ((4.0, []), (7.9, []), (8.0, [0])):
         dialogue.now = START + at
         dialogue.session.handle_timer(dialogue.now)
