@@ -260,7 +260,9 @@ def test_an_invite_works_without_a_profile_and_again(tunnel: Tunnel, plain: Http
 
 def test_run_ends_as_the_program_does(tunnel: Tunnel) -> None:
     tunnel.join("work")
-    command = "import os, signal; print(os.environ['http_proxy']); os.kill(os.getpid(), 9)"
+    command = (
+        "import os, signal; print(os.environ['http_proxy'], flush=True); os.kill(os.getpid(), 9)"
+    )
     done = tunnel.run("run", "work", "--", "python3", "-c", command, check=False)
     assert done.returncode == 128 + signal.SIGKILL
     assert done.stdout.startswith(b"http://127.0.0.1:")

@@ -45,6 +45,9 @@ def set_keepalive(sock: socket.socket) -> None:
 
 def _keep_alive(stream: TransportStream) -> None:
     lent = stream.transport.get_extra_info("socket")
+    if lent is None:
+        # Gone, beneath a TLS stream that was told instead of this one.
+        return
     # What can't be asked is reset, or closed and about to tell: whoever uses it learns that.
     with contextlib.suppress(OSError, ValueError):
         # uvloop wraps the descriptor anew at every call on the socket it lends; we do so once.

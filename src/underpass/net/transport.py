@@ -112,8 +112,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
     def attach(self, transport: asyncio.Transport) -> None:
         """Go on over `transport`, as after a TLS handshake over the one before."""
         self._transport = transport
-        # Kept, as to ask for it is a system call in Python 3.11.
-        self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()  # To ask is a system call in Python 3.11.
         self._can_half_close = transport.can_write_eof()
         transport.set_write_buffer_limits(high=WRITE_BUFFER, low=WRITE_BUFFER_LOW)
 
@@ -142,8 +141,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._is_taken(b"")
         if self._reader is not None:
             _wake(self._reader)
-        # True keeps the sending direction open; TLS transports close whatever we say.
-        return self._can_half_close
+        return self._can_half_close  # TLS transports close whatever we say.
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -342,6 +340,8 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         ``b""``. None withdraws the offer.
         """
         self._taker = taker
+        if taker is not None:
+            self._resume_reading()  # Much may have come before, and all of it been received.
 
     def _is_taken(self, data: bytes) -> bool:
         taker, self._taker = self._taker, None

@@ -35,6 +35,9 @@ DISMISS_SECONDS = 3.0
 # What trying again, later, can mend.
 PASSING = frozenset({Status.CLOCK, Status.FULL, Status.DRAINING})
 
+# Why there is no carrier any more.
+OVER = "the client has ended"
+
 # What a server says that does not know a session, where HTTP has said nothing.
 UNKNOWN_STATUS = 404
 
@@ -83,12 +86,17 @@ class Joiner:
         self.tunnel: Tunnel | None = None
         # The server's word that no further try will be let in.
         self.refused: HandshakeRefused | None = None
+        # Whether `tasks` is about to end, or has: it takes no task any more, and who joins from
+        # within a task of a task may not have heard yet.
+        self.is_over = False
 
     async def join(self, maker: Maker) -> Joined:
         """Open a carrier on the session there is, or on a new one. Raises `CarrierError`."""
         doubted: Tunnel | None = None
         may_doubt = True
         for _ in range(MAX_STEPS):
+            if self.is_over:
+                raise CarrierError(OVER)
             if self.refused is not None:
                 raise CarrierError(f"the server says: {self.refused.reason}")
             tunnel = self.tunnel

@@ -28,7 +28,7 @@ from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.tunnel.backoff import Backoff
 from underpass.tunnel.greeting import Greeter, HandshakeRefused
-from underpass.tunnel.joining import Joiner, Maker
+from underpass.tunnel.joining import OVER, Joiner, Maker
 from underpass.tunnel.lives import Lives
 from underpass.tunnel.race import Race, Standing
 from underpass.tunnel.sleep import SleepWatch
@@ -182,6 +182,7 @@ class Keeper:
                     # Ends all tasks, too.
                     raise self._joiner.refused
                 finally:
+                    self._joiner.is_over = True
                     self._has_changed.set()
                     await self._say_goodbye()
         except* HandshakeRefused as refused:
@@ -247,7 +248,7 @@ class Keeper:
     async def _say_goodbye(self) -> None:
         """Tell the server that the session is over, if that is quick."""
         if self.tunnel is not None and not self.tunnel.is_closed:
-            self.tunnel.abort(CloseCode.DONE, "the client has ended")
+            self.tunnel.abort(CloseCode.DONE, OVER)
         if self._standing is not None:
             await asyncio.wait((self._standing.task,), timeout=GOODBYE_SECONDS)
 
@@ -295,6 +296,9 @@ class Keeper:
             joined = await self._joiner.join(maker)
         except CarrierError as error:
             raise CarrierError(f"{maker.name}: {error}", error.status) from error
+        if self._joiner.is_over:
+            joined.carrier.abort()
+            raise CarrierError(f"{maker.name}: {OVER}")
         tunnel, number = joined.tunnel, joined.number
         came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         started = _now()

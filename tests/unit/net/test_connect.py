@@ -111,6 +111,18 @@ async def test_a_stream_that_is_lost_just_then_is_not_watched(
     await free(await connect_tcp(LOOPBACK, port_of(listener), SECONDS))
 
 
+async def test_a_stream_whose_tls_has_let_go_of_its_socket_is_not_watched(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = Connector(SECONDS)
+    stream = await connector.connect(LOOPBACK, port_of(listener))
+    with monkeypatch.context() as patch:
+        # asyncio's TLS transport knows no socket any more, just before it says that it is lost.
+        patch.setattr(TransportStream, "transport", asyncio.Transport())
+        connector._young.ring()
+    await free(stream)
+
+
 async def test_many_dials_share_their_time_out(blackhole: int) -> None:
     with pytest.raises(DialError, match=r"after 0\.01 s") as caught:
         await Connector(0.01).connect(LOOPBACK, blackhole)

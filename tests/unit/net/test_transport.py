@@ -43,6 +43,23 @@ async def test_unread_bytes_are_bounded_while_nobody_receives(make_pair: MakePai
     assert total == before
 
 
+async def test_an_offer_is_made_of_what_comes_after_much(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    other.send(bytes(READ_BUFFER))
+    await until(lambda: stream.unread_size >= READ_BUFFER)
+    # Reading has paused, and nobody waits for more.
+    assert len(await stream.receive(READ_BUFFER)) == READ_BUFFER
+    offered: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        offered.append(data)
+        return True
+
+    stream.offer_next(take)
+    other.send(b"more")
+    await until(lambda: offered == [b"more"])
+
+
 async def test_receive_honours_its_limit(make_pair: MakePair) -> None:
     stream, other = await make_pair()
     other.send(b"abcdef")

@@ -166,3 +166,16 @@ def test_a_clock_that_stays_wrong_is_given_up() -> None:
             assert one.joiner.refused is None
 
     play(scene)
+
+
+def test_nobody_joins_once_it_is_over() -> None:
+    async def scene() -> None:
+        async with scene_of() as one:
+            await one.join(Way("a"))
+            one.joiner.is_over = True
+            late = Way("b")
+            with pytest.raises(CarrierError, match="the client has ended"):
+                await one.join(late)
+            assert late.made == 0
+
+    play(scene)

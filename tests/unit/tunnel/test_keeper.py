@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -449,3 +450,22 @@ def test_nothing_is_left_running_when_it_is_ended_while_it_looks() -> None:
         assert [way.running for way in ways] == [[], [], []]
 
     play(scene)
+
+
+def test_an_attempt_that_fails_as_all_ends_begins_nothing_more() -> None:
+    for nanoseconds in range(16):
+        # The clock goes on by some between two timers: one of these meets the refusal.
+        play(partial(_ended_as_it_is_refused, nanoseconds * 1e-9))
+
+
+async def _ended_as_it_is_refused(later: float) -> None:
+    way = Way("only", delay=0.5)
+    async with stage(way) as one:
+        await one.until_up("only")
+        # An attach that is refused is followed by a hello.
+        way.fails = CarrierError("HTTP 403", 403)
+        way.cut()
+        loop = asyncio.get_running_loop()
+        loop.call_at(loop.time() + way.delay + later, one.running.cancel)
+        await asyncio.wait((one.running,))
+        assert one.running.cancelled()
