@@ -134,12 +134,14 @@ def dump(command: list[str | Path], log: Path) -> str:
             # Its helpers are in a group with it, and go with it.
             process_group=0,
         )
+        assert process.stdout is not None
         try:
             output, _ = process.communicate(timeout=CHROMIUM_SECONDS)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            process.stdout.close()
     assert process.returncode == 0, log.read_text(errors="replace")[-3000:]
     return output.decode()
 
