@@ -112,7 +112,7 @@ class SendLog:
         return not self.bytes and not self.skips.firsts
 
     @property
-    def may_be_overdue(self) -> bool:
+    def needs_checks(self) -> bool:
         """Whether `check_overdue` may find any, now or later, if nothing more is sent.
 
         Not where all that is out elicits nothing, and none after it has been acknowledged: an idle

@@ -324,9 +324,7 @@ class Session:
         if self.state is SessionState.CLOSED:
             return None
         checks = [carrier.next_check for carrier in self._carriers]
-        return self._times.next(
-            checks, self._received.ack_at, has_records=self._sent.may_be_overdue
-        )
+        return self._times.next(checks, self._received.ack_at, has_records=self._sent.needs_checks)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`; afterwards carriers may have something to send."""

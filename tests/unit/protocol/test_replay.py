@@ -199,14 +199,14 @@ def test_a_record_that_elicits_nothing_is_skipped_and_not_sent_again() -> None:
 
 def test_nothing_is_looked_after_where_only_what_elicits_nothing_is_out() -> None:
     log = sent(1)
-    assert log.may_be_overdue
+    assert log.needs_checks
     log.add(b"ack only", False, 0, NOW)
     log.acknowledge(ack(1), NOW)
-    assert (len(log), log.may_be_overdue) == (1, False)
+    assert (len(log), log.needs_checks) == (1, False)
     log.add(record(2), True, 0, NOW)
-    assert log.may_be_overdue
+    assert log.needs_checks
     log.acknowledge(ack(1, (2, 2)), NOW)
-    assert (log.is_empty, log.may_be_overdue) == (True, True)
+    assert (log.is_empty, log.needs_checks) == (True, True)
     log.check_overdue(NOW + 1, 0.1)
     assert list(log.skips) == [(1, 1)]
 
