@@ -144,6 +144,9 @@ class Steady:
         self._send_piece(writer)
 
     def _send_piece(self, writer: asyncio.StreamWriter) -> None:
+        # uvloop says RuntimeError of it, where asyncio says nothing.
+        if writer.transport.is_closing():
+            raise BrokenError("the stream is closed")
         at = self._sent % PERIOD
         self._sent += PIECE
         writer.write(PATTERN[at : at + PIECE])
