@@ -163,6 +163,8 @@ class FrameReader:
         if size == _LENGTH_16:
             size = data[2] << 8 | data[3]
             start = 4
+        elif size == _LENGTH_64:
+            return None
         if second & _MASKED:
             start += _MASK_BYTES
         if start + size != len(data) or bool(second & _MASKED) is not self._is_masked:

@@ -172,3 +172,14 @@ def test_random_frames_are_what_the_library_finds(seed: int, is_masked: bool) ->
         else:
             raise AssertionError(f"refused what the library takes: {frames[:32].hex()}")
     assert refused
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_the_beginning_of_a_long_message_is_not_taken_for_a_short_one(is_masked: bool) -> None:
+    data = random.Random(0).randbytes(70_000)
+    frame = make_frame(BINARY, data, Masks() if is_masked else None)
+    # As long as if the mark of a length in eight bytes were itself the length.
+    first = 2 + 127 + (4 if is_masked else 0)
+    reader = FrameReader(is_masked=is_masked)
+    pieces = [*reader.feed(frame[:first]), *reader.feed(frame[first:])]
+    assert b"".join(pieces) == data
