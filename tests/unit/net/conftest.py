@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
+from tests.unit.net.stream_kinds import KINDS, SECONDS, Kind
+from tests.unit.net.stream_kinds import Pair as Ends
 from underpass.net.connect import connect_tcp
 from underpass.net.transport import TransportStream
 
@@ -43,3 +45,15 @@ async def make_pair() -> AsyncIterator[Callable[[], Awaitable[Pair]]]:
         await stream.wait_flushed(1)
         with contextlib.suppress(OSError):
             other.close()
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    made: Kind = request.param
+    return made
+
+
+@pytest.fixture
+async def pair(kind: Kind) -> AsyncIterator[Ends]:
+    async with asyncio.timeout(4 * SECONDS), kind.make() as ends:
+        yield ends

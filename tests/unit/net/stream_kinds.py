@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import pytest
 import trustme
 
 from tests.unit.tunnel.joined import tunnel_streams
@@ -103,3 +104,9 @@ KINDS = (
     Kind("memory", memory),
     Kind("tunnel", tunnel_streams),
 )
+
+HALF_CLOSING = [kind for kind in KINDS if kind.half_closes]
+RESETTING = [kind for kind in KINDS if kind.resets]
+
+half_closing = pytest.mark.parametrize("kind", HALF_CLOSING, ids=lambda kind: kind.name)
+resetting = pytest.mark.parametrize("kind", RESETTING, ids=lambda kind: kind.name)

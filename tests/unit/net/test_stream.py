@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.net.stream_kinds import KINDS, SECONDS, Kind, Pair
+from tests.unit.net.stream_kinds import HALF_CLOSING, SECONDS, Kind, Pair, half_closing, resetting
 from underpass.address import Address
 from underpass.errors import StreamClosed, StreamError, StreamReset
 from underpass.net.stream import RECEIVE_SIZE, Stream
 
 # More than all buffers on the way hold together, in kernels too.
 MUCH = 16 * 1024 * 1024
-
-HALF_CLOSING = [kind for kind in KINDS if kind.half_closes]
-RESETTING = [kind for kind in KINDS if kind.resets]
-
-
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    made: Kind = request.param
-    return made
-
-
-@pytest.fixture
-async def pair(kind: Kind) -> AsyncIterator[Pair]:
-    async with asyncio.timeout(4 * SECONDS), kind.make() as ends:
-        yield ends
-
-
-half_closing = pytest.mark.parametrize("kind", HALF_CLOSING, ids=lambda kind: kind.name)
-resetting = pytest.mark.parametrize("kind", RESETTING, ids=lambda kind: kind.name)
 
 
 async def receive_exactly(stream: Stream, size: int) -> bytes:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
-from tests.unit.net.stream_kinds import KINDS, SECONDS, Kind, Pair
+from tests.unit.net.stream_kinds import SECONDS, Pair, half_closing, resetting
 from underpass.errors import StreamError, StreamReset
 from underpass.net.stream import Stream, Tap
 from underpass.protocol.frames import Payload
 
 # More than all buffers on the way hold together.
 MUCH = 8 * 1024 * 1024
-
-HALF_CLOSING = [kind for kind in KINDS if kind.half_closes]
-RESETTING = [kind for kind in KINDS if kind.resets]
-
-
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    made: Kind = request.param
-    return made
-
-
-@pytest.fixture
-async def pair(kind: Kind) -> AsyncIterator[Pair]:
-    async with asyncio.timeout(4 * SECONDS), kind.make() as ends:
-        yield ends
-
-
-half_closing = pytest.mark.parametrize("kind", HALF_CLOSING, ids=lambda kind: kind.name)
-resetting = pytest.mark.parametrize("kind", RESETTING, ids=lambda kind: kind.name)
 
 
 class Heard:
