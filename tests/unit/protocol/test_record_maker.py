@@ -136,7 +136,9 @@ def test_an_ack_alone_waits_until_it_is_due() -> None:
     stage = Stage()
     stage.received.add(0, 10, START)
     stage.received.elicited(START)
+    assert not stage.maker.has_output([stage.carrier], START + 0.024)
     assert stage.frames(now=START + 0.024) == []
+    assert stage.maker.has_output([stage.carrier], START + 0.025)
     assert stage.frames(now=START + 0.025) == [[Ack(250, 1, ())]]
 
 
