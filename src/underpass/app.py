@@ -101,7 +101,7 @@ def proxy_maker(
 def run_server(load: Callable[[], ServerOptions]) -> int:
     """Run the tunnel's server in this process, as `run_proxy` does a proxy."""
     # A proxy does without all that a server is made of.
-    from underpass.tunnel_server import ServerParts, TunnelServer  # noqa: PLC0415
+    from underpass.tunnel_server import ServerParts, TunnelServer  # noqa: PLC0415 - see above
 
     def make(options: ServerOptions, observer: Observer) -> Program[ServerOptions]:
         return TunnelServer(options, ServerParts(observer=observer))

@@ -87,9 +87,9 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         # A third of the time of a start, and only needed here.
-        from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-        from importlib.util import find_spec  # noqa: PLC0415
+        from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415 - see above
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
+        from importlib.util import find_spec  # noqa: PLC0415 - see above
 
         try:
             number = version("underpass")

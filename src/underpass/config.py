@@ -57,7 +57,7 @@ class _Section(Generic[Options]):
 
 @cache
 def _proxy() -> _Section[ProxyOptions]:
-    from underpass.options import Limits, ProxyOptions  # noqa: PLC0415
+    from underpass.options import Limits, ProxyOptions  # noqa: PLC0415 - see above
 
     return _Section(
         "proxy",
@@ -68,7 +68,7 @@ def _proxy() -> _Section[ProxyOptions]:
 
 @cache
 def _server() -> _Section[ServerOptions]:
-    from underpass.server_options import ServerLimits, ServerOptions  # noqa: PLC0415
+    from underpass.server_options import ServerLimits, ServerOptions  # noqa: PLC0415 - see above
 
     return _Section(
         "server",
@@ -79,7 +79,7 @@ def _server() -> _Section[ServerOptions]:
 
 @cache
 def _client() -> _Section[ClientOptions]:
-    from underpass.client_options import ClientOptions  # noqa: PLC0415
+    from underpass.client_options import ClientOptions  # noqa: PLC0415 - see above
 
     return _Section(
         "client", _kinds(ClientOptions, NoneType), lambda values, _: ClientOptions(**values)

@@ -55,25 +55,25 @@ def _kinds(ways: Ways, methods: Methods) -> Iterator[tuple[str, Sequence[Way], _
 
 
 def _websocket(client: HttpClient, pacing: Pacing) -> Carrier:
-    from underpass.carriers.websocket import WebSocketCarrier  # noqa: PLC0415
+    from underpass.carriers.websocket import WebSocketCarrier  # noqa: PLC0415 - see above
 
     return WebSocketCarrier(client, pacing)
 
 
 def _stream(methods: Methods, client: HttpClient, pacing: Pacing) -> Carrier:
-    from underpass.carriers.stream import StreamCarrier  # noqa: PLC0415
+    from underpass.carriers.stream import StreamCarrier  # noqa: PLC0415 - see above
 
     return StreamCarrier(client, methods, pacing)
 
 
 def _poll(methods: Methods, client: HttpClient, pacing: Pacing) -> Carrier:
-    from underpass.carriers.poll import PollCarrier  # noqa: PLC0415
+    from underpass.carriers.poll import PollCarrier  # noqa: PLC0415 - see above
 
     return PollCarrier(client, methods, pacing)
 
 
 def _get(client: HttpClient, pacing: Pacing) -> Carrier:
-    from underpass.carriers.get import GetCarrier  # noqa: PLC0415
+    from underpass.carriers.get import GetCarrier  # noqa: PLC0415 - see above
 
     return GetCarrier(client, pacing)
 

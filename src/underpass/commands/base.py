@@ -64,7 +64,7 @@ def take_late_words(arguments: argparse.Namespace, left: list[str]) -> list[str]
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
     """The state directory that ``--state`` or the environment names, or the usual one."""
-    from underpass.config import load_server_options  # noqa: PLC0415
+    from underpass.config import load_server_options  # noqa: PLC0415 - when it runs
 
     # By way of the options, so that UNDERPASS_STATE and the default are those of what runs.
     only = {name: environ[name] for name in ("UNDERPASS_STATE",) if name in environ}
@@ -74,14 +74,14 @@ def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
 def check_certificate(options: ProxyOptions | ServerOptions) -> None:
     """Read what only listeners need: a wrong file stops the start, or a reload, as a whole."""
     if options.tls_cert is not None and options.tls_key is not None:
-        from underpass.net.tls import server_context  # noqa: PLC0415
+        from underpass.net.tls import server_context  # noqa: PLC0415 - with TLS alone
 
         server_context(options.tls_cert, options.tls_key)
 
 
 def warn_without_users(state: Path, advice: str) -> None:
     """Say that nobody is let in as yet, and what `advice` is to change that."""
-    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415 - when it runs
 
     if not SqliteUserStore(state).users():
         print(

@@ -64,8 +64,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.client.profile import ClientSetup  # noqa: PLC0415
-    from underpass.client_app import run_client  # noqa: PLC0415
+    from underpass.client.profile import ClientSetup  # noqa: PLC0415 - when it runs
+    from underpass.client_app import run_client  # noqa: PLC0415 - when it runs
 
     flags = given_flags(arguments, WAY_FLAGS, _FLAGS, _LOG_FLAGS)
     flags["forward"] = arguments.forward

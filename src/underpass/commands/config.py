@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass import config, option_text  # noqa: PLC0415
+    from underpass import config, option_text  # noqa: PLC0415 - when it runs
 
     tables = config.tables_of(arguments.file)
     shown = []

@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.server.invites import InviteTerms, make_invite  # noqa: PLC0415
+    from underpass.server.invites import InviteTerms, make_invite  # noqa: PLC0415 - when it runs
 
     if arguments.tls_self and not arguments.url.startswith("https:"):
         raise ConfigurationError(f"--url {arguments.url}: --tls-self is for https:// URLs")
@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _url(text: str) -> str:
-    from underpass.carriers.server_url import ServerUrl  # noqa: PLC0415
+    from underpass.carriers.server_url import ServerUrl  # noqa: PLC0415 - when it runs
 
     try:
         ServerUrl.parse(text)

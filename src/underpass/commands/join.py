@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.client import profile  # noqa: PLC0415
+    from underpass.client import profile  # noqa: PLC0415 - when it runs
 
     path = profile.path_of(arguments.name, profile.profiles_folder())
     joined = profile.join(profile.parse_invite(_read_invite()), path)

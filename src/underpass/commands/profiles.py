@@ -49,8 +49,8 @@ def add_way(parser: argparse.ArgumentParser) -> None:
 
 def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> ClientSetup:
     """Read options and profile. Raises `ConfigurationError`."""
-    from underpass.client.profile import ClientSetup, load  # noqa: PLC0415
-    from underpass.config import load_client_options  # noqa: PLC0415
+    from underpass.client.profile import ClientSetup, load  # noqa: PLC0415 - when it runs
+    from underpass.config import load_client_options  # noqa: PLC0415 - when it runs
 
     path = profile_path(arguments)
     # The profile first: one that others can read is refused before anything of it is used.
@@ -62,7 +62,7 @@ def load_setup(arguments: argparse.Namespace, flags: dict[str, object]) -> Clien
 
 def profile_path(arguments: argparse.Namespace) -> Path | None:
     """The file of the profile that is meant; None where an invite stands for one."""
-    from underpass.client import profile  # noqa: PLC0415
+    from underpass.client import profile  # noqa: PLC0415 - when it runs
 
     if arguments.profile is not None:
         if arguments.invite_file is not None:
@@ -74,7 +74,7 @@ def profile_path(arguments: argparse.Namespace) -> Path | None:
 
 
 def _invited(file: Path | None, state: Path) -> Profile:
-    from underpass.client.profile import parse_invite, without_profile  # noqa: PLC0415
+    from underpass.client.profile import parse_invite, without_profile  # noqa: PLC0415 - when it runs
 
     if file is None:
         return without_profile(parse_invite(os.environ[INVITE]), state)

@@ -63,8 +63,8 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
     # Imported here and below: a command pays for what it needs alone.
-    from underpass.config import load_proxy_options  # noqa: PLC0415
-    from underpass.worker import inherit  # noqa: PLC0415
+    from underpass.config import load_proxy_options  # noqa: PLC0415 - when it runs
+    from underpass.worker import inherit  # noqa: PLC0415 - when it runs
 
     flags = given_flags(arguments, _PROXY_FLAGS)
 
@@ -85,15 +85,15 @@ def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
         if options.auth == "basic":
             warn_without_users(options.state, "add one with `underpass user add NAME`")
         if options.processes > 1:
-            from underpass.supervisor import run_workers  # noqa: PLC0415
+            from underpass.supervisor import run_workers  # noqa: PLC0415 - for more than one alone
 
             return run_workers(load, argv)
-    from underpass.app import run_proxy  # noqa: PLC0415
+    from underpass.app import run_proxy  # noqa: PLC0415 - when it runs
 
     return run_proxy(load, inheritance)
 
 
 def _holds_password(url: str) -> bool:
-    from underpass.outbound.via import Via  # noqa: PLC0415
+    from underpass.outbound.via import Via  # noqa: PLC0415 - for a --via alone
 
     return bool(Via.parse(url).password)

@@ -33,6 +33,6 @@ def _run(arguments: argparse.Namespace, argv: list[str]) -> int:
     command = argv[argv.index(SEPARATOR) + 1 :] if SEPARATOR in argv else []
     if not command:
         raise ConfigurationError("which program? Write it behind `--`: underpass run -- COMMAND")
-    from underpass.client_run import run_program  # noqa: PLC0415
+    from underpass.client_run import run_program  # noqa: PLC0415 - when it runs
 
     return run_program(load_setup(arguments, given_flags(arguments, WAY_FLAGS)), command)

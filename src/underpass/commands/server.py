@@ -65,8 +65,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.app import run_server  # noqa: PLC0415
-    from underpass.config import load_server_options  # noqa: PLC0415
+    from underpass.app import run_server  # noqa: PLC0415 - when it runs
+    from underpass.config import load_server_options  # noqa: PLC0415 - when it runs
 
     flags = given_flags(arguments, _FLAGS)
 

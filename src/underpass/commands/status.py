@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.client.control import ask, socket_path  # noqa: PLC0415
+    from underpass.client.control import ask, socket_path  # noqa: PLC0415 - when it runs
 
     setup = load_setup(arguments, given_flags(arguments, (("state", "", ""),)))
     status = ask(socket_path(setup.profile.path, setup.options.state))

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.address import Address  # noqa: PLC0415
+    from underpass.address import Address  # noqa: PLC0415 - when it runs
 
     *profile, where = arguments.words
     if len(profile) > 1:
@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> int:
     except ValueError as error:
         raise ConfigurationError(f"{where!a}: {error}") from None
     setup = load_setup(arguments, given_flags(arguments, WAY_FLAGS))
-    from underpass.client.tunnel import Passage  # noqa: PLC0415
-    from underpass.client_stdio import run_stdio  # noqa: PLC0415
+    from underpass.client.tunnel import Passage  # noqa: PLC0415 - when it runs
+    from underpass.client_stdio import run_stdio  # noqa: PLC0415 - when it runs
 
     return run_stdio(setup.profile, Passage.of(setup.options), address)

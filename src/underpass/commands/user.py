@@ -75,9 +75,9 @@ def _count(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> int:
-    from underpass.access import Effect  # noqa: PLC0415
-    from underpass.server import user_commands  # noqa: PLC0415
-    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415
+    from underpass.access import Effect  # noqa: PLC0415 - when it runs
+    from underpass.server import user_commands  # noqa: PLC0415 - when it runs
+    from underpass.server.user_store import SqliteUserStore  # noqa: PLC0415 - when it runs
 
     store = SqliteUserStore(state_directory(arguments.state, os.environ))
     name = getattr(arguments, "name", "")
@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _rules(given: list[tuple[Effect, str]]) -> tuple[Rule, ...]:
-    from underpass.access import Rule  # noqa: PLC0415
+    from underpass.access import Rule  # noqa: PLC0415 - when it runs
 
     rules = []
     for effect, text in given:
@@ -147,7 +147,7 @@ def read_password(name: str) -> str:
 
 
 def _ask_twice(name: str) -> str:
-    import getpass  # noqa: PLC0415
+    import getpass  # noqa: PLC0415 - at a terminal alone
 
     password = getpass.getpass(f"Password for {name}: ")
     if getpass.getpass("Once more: ") != password:

@@ -41,8 +41,8 @@ class BoundDesk:
     def _step(self, token: bytes) -> bytes | None:
         """Take in the client's token; the answer, None when the login is complete."""
         # Large, and needed by this login alone.
-        import spnego  # noqa: PLC0415
-        import spnego.exceptions  # noqa: PLC0415
+        import spnego  # noqa: PLC0415 - see above
+        import spnego.exceptions  # noqa: PLC0415 - see above
 
         if self._context is None:
             self._context = spnego.server("box", "http", protocol="ntlm")
