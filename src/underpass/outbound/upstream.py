@@ -171,12 +171,14 @@ def _freeing(stream: Stream) -> Iterator[None]:
     """Abort `stream` when anything goes wrong with it, and say so as a `DialError`."""
     try:
         yield
-    except BaseException as error:
+    except RemoteProtocolError as error:
         stream.abort()
-        if isinstance(error, RemoteProtocolError):
-            raise DialError(error.failure, f"upstream proxy: {error.reason}") from error
-        if isinstance(error, (StreamError, EndOfData)):
-            raise DialError(Failure.UPSTREAM_REFUSED, "the upstream proxy hung up") from error
+        raise DialError(error.failure, f"upstream proxy: {error.reason}") from error
+    except (StreamError, EndOfData) as error:
+        stream.abort()
+        raise DialError(Failure.UPSTREAM_REFUSED, "the upstream proxy hung up") from error
+    except BaseException:
+        stream.abort()
         raise
 
 
