@@ -95,8 +95,7 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         self._taker: Callable[[bytes], bool] | None = None
         self._on_lost: Callable[[TransportStream], object] | None = None
         self._can_half_close = True
-        self._eof_received = self._eof_sent = False
-        self._closing = self._lost = False
+        self._eof_received = self._eof_sent = self._closing = self._lost = False
         self._read_paused = self._write_paused = False
         self.received = self.sent = 0  # What a splice writes counts as received, by the other.
 
@@ -184,7 +183,10 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
             self._reader = reader = self._loop.create_future()
             await reader
             self._reader = None
-        return self._take_unread(limit)
+        data = self._take_unread(limit)
+        if self._read_paused and not self._chunks:
+            self._resume_reading()  # Who receives no more for now must see its end all the same.
+        return data
 
     def send_at_once(self, data: bytes) -> bool:
         self._check_sendable()
@@ -340,8 +342,6 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         ``b""``. None withdraws the offer.
         """
         self._taker = taker
-        if taker is not None:
-            self._resume_reading()  # Much may have come before, and all of it been received.
 
     def _is_taken(self, data: bytes) -> bool:
         taker, self._taker = self._taker, None

@@ -60,6 +60,17 @@ async def test_an_offer_is_made_of_what_comes_after_much(make_pair: MakePair) ->
     await until(lambda: offered == [b"more"])
 
 
+async def test_an_end_is_noticed_after_much_that_was_all_received(make_pair: MakePair) -> None:
+    stream, other = await make_pair()
+    other.send(bytes(READ_BUFFER))
+    await until(lambda: stream.unread_size >= READ_BUFFER)
+    # Reading has paused, and nobody waits for more.
+    assert len(await stream.receive(READ_BUFFER)) == READ_BUFFER
+    assert stream.is_quiet
+    other.close()
+    await until(lambda: not stream.is_quiet)
+
+
 async def test_receive_honours_its_limit(make_pair: MakePair) -> None:
     stream, other = await make_pair()
     other.send(b"abcdef")

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 from underpass.access import Principal
 from underpass.address import Address
 from underpass.net.message_stream import MessageStream
+from underpass.net.transport import TransportStream
 from underpass.protocol.http.message import ResponseReader
 
 # Kept streams in all: as many as a busy office's browsers use, and a bound on files.
@@ -72,20 +74,40 @@ class Pool:
             self._count -= 1
             if not kept:
                 del self._kept[key]
-            if server.stream.is_quiet:
+            stream = server.stream
+            if stream.is_quiet:
+                if isinstance(stream, TransportStream):
+                    stream.offer_next(None)
                 return server
-            server.stream.close_soon()
+            stream.close_soon()
         return None
 
     def keep(self, key: PoolKey, server: Server, now: float) -> None:
         """Keep `server` for the next request of `key`; over a limit it is let go."""
         kept = self._kept.get(key, ())
         full = self._count >= POOL_TOTAL or len(kept) >= self.limits.per_key
-        if full or not server.stream.is_quiet:
-            server.stream.close_soon()
+        stream = server.stream
+        if full or not stream.is_quiet:
+            stream.close_soon()
             return
         self._kept.setdefault(key, deque()).append((now, server))
         self._count += 1
+        if isinstance(stream, TransportStream):
+            # The others are looked at when they are taken, and a few times an idle time.
+            stream.offer_next(partial(self._stirred, key, server))
+
+    def _stirred(self, key: PoolKey, server: Server, data: bytes) -> bool:
+        """The server ended a kept stream, or said what nobody asked for: free it, and its place."""
+        kept = self._kept.get(key) or deque()
+        for entry in kept:
+            if entry[1] is server:
+                kept.remove(entry)
+                self._count -= 1
+                break
+        if not kept:
+            self._kept.pop(key, None)
+        server.stream.close_soon()
+        return True
 
     def expire(self, now: float) -> None:
         """Let go of streams that have been kept for the idle time, or that the server ended."""

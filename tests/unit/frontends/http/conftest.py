@@ -1,4 +1,4 @@
-"""Both event loops."""
+"""Both event loops, and real streams."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 import uvloop
+
+from tests.unit.net.conftest import make_pair
+
+__all__ = ["make_pair", "pytest_asyncio_loop_factories"]
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

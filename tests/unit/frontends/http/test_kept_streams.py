@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.frontends.http.dialogue import (
     LOOPBACK,
+    SECONDS,
     Dialled,
     RawClient,
     answers,
@@ -23,6 +24,7 @@ from underpass.address import Address
 from underpass.errors import StreamReset
 from underpass.frontends.http import forward
 from underpass.net.stream import Stream
+from underpass.net.transport import READ_BUFFER
 from underpass.options import Limits
 from underpass.outbound.via import Via
 
@@ -83,6 +85,36 @@ async def test_a_kept_stream_that_the_server_ended_is_replaced() -> None:
                 await client.say(get(there.name))
                 assert (await client.response())[1] == b"ok"
         assert there.accepted == 2
+
+
+# More than a stream reads ahead, so that it stops reading on the way.
+LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 * READ_BUFFER) + bytes(
+    4 * READ_BUFFER
+)
+
+
+@pytest.mark.parametrize("response", [OK, LARGE], ids=["short", "long"])
+async def test_a_kept_stream_is_freed_as_soon_as_its_server_ends_it(response: bytes) -> None:
+    ended = asyncio.Event()
+
+    async def script(visitor: RawClient) -> None:
+        await visitor.head()
+        await visitor.say(response)
+        if there.accepted == 1:
+            visitor.finish()
+            assert await visitor.rest() == b""
+            ended.set()
+
+    async with origin(script) as there, stage() as s, s.client() as client:
+        await client.say(get(there.name))
+        await client.response()
+        async with asyncio.timeout(SECONDS):
+            await ended.wait()
+        # One that must not be sent twice finds no stream that has ended.
+        await client.say(get(there.name, b"Content-Length: 0\r\n").replace(b"GET", b"POST"))
+        head, _ = await client.response()
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert (there.accepted, there.problems) == (2, [])
 
 
 async def test_streams_are_not_shared_between_clients_that_authenticate_to_the_server() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.unit.net.test_message_stream import Scripted
+from tests.unit.net.test_transport import MakePair, until
 from underpass.access import Principal
 from underpass.address import Address
 from underpass.frontends.http import pool as pool_module
@@ -120,6 +121,44 @@ def test_what_is_old_or_ended_expires() -> None:
     assert (old.closed, ended.closed, young.closed, other.closed) == (True, True, False, True)
     assert len(pool) == 1
     assert pool.take(KEY) is third
+
+
+async def test_one_that_stirs_is_closed_and_makes_room(make_pair: MakePair) -> None:
+    pool = Pool(PoolLimits(per_key=2))
+    others = []
+    servers = []
+    for _ in range(2):
+        stream, other = await make_pair()
+        others.append(other)
+        servers.append(MessageStream(stream, ResponseReader()))
+        pool.keep(KEY, servers[-1], 0)
+    others[1].send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+    await until(lambda: len(pool) == 1)
+    others[0].close()
+    await until(lambda: len(pool) == 0)
+    assert pool.take(KEY) is None
+    await until(lambda: all(server.stream.is_lost for server in servers))
+
+
+async def test_one_that_was_taken_is_its_takers(make_pair: MakePair) -> None:
+    pool = Pool(PoolLimits())
+    stream, other = await make_pair()
+    pool.keep(KEY, MessageStream(stream, ResponseReader()), 0)
+    assert pool.take(KEY) is not None
+    other.send(b"answer")
+    assert await stream.receive() == b"answer"
+
+
+async def test_one_that_was_let_go_is_not_looked_for(make_pair: MakePair) -> None:
+    pool = Pool(PoolLimits())
+    stream, _ = await make_pair()
+    pool.keep(KEY, MessageStream(stream, ResponseReader()), 0)
+    kept, one = server()
+    pool.clear()
+    pool.keep(KEY, one, 0)
+    await until(lambda: stream.is_lost)
+    assert len(pool) == 1
+    assert not kept.closed
 
 
 def test_clear_lets_all_go() -> None:
