@@ -8,7 +8,6 @@ import pytest
 from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
-from websockets.speedups import apply_mask
 
 from underpass.carriers.websocket_frames import (
     BINARY,
@@ -18,6 +17,7 @@ from underpass.carriers.websocket_frames import (
     Masks,
     frame_head,
     make_frame,
+    masked,
 )
 from underpass.errors import RemoteProtocolError
 
@@ -150,7 +150,7 @@ def random_frames(chance: random.Random, *, is_masked: bool) -> bytes:
         if chance.random() < 0.1:
             head[chance.randrange(len(head))] ^= 1 << chance.randrange(8)
         data = chance.randbytes(size)
-        frames += bytes(head) + (apply_mask(data, mask) if mask else data)
+        frames += bytes(head) + (masked(data, mask) if mask else data)
     return frames
 
 
