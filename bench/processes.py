@@ -9,14 +9,10 @@ import resource
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-# The slowest peer needs two seconds to start on a busy machine.
-START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
 # 5,000 tunnels are 10,000 descriptors in the proxy; the rest is for what else it has open.
 FILE_LIMIT = 12_000
@@ -50,17 +46,20 @@ class Running:
         """End it and every process it started: its own group, and who left that, as sshd's do."""
         if self.alive():
             elsewhere = [pid for pid in family(self.process.pid) if _left(pid, self.process.pid)]
-            os.killpg(self.process.pid, 15)
+            os.killpg(self.process.pid, signal.SIGTERM)
             for pid in elsewhere:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 15)
-            try:
+                    os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, 9)
+            # The first may end, or not, before those it started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+        for end in filter(None, (self.process.stdin, self.process.stdout)):
+            # What it was never told is in its buffer.
+            with contextlib.suppress(BrokenPipeError):
+                end.close()
 
     def processor_seconds(self) -> float:
         """User and system time of the whole family so far."""
@@ -69,57 +68,6 @@ class Running:
     def memory(self) -> int:
         """Bytes of memory the whole family holds (PSS: shared pages counted once)."""
         return sum(memory(pid) for pid in family(self.process.pid))
-
-
-def start(name: str, command: Sequence[str], directory: Path, address: str | None) -> Running:
-    """Start a proxy in `directory` and wait until it accepts.
-
-    Without an `address` the program prints its own, as `listening http://HOST:PORT`. Raises
-    `BenchError` with the end of its log when it does not come up.
-    """
-    log = directory / "log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            list(command),
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if address is None else errors,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "HOME": str(directory)},
-        )
-    running = Running(name, address or "", process)
-    try:
-        if address is None:
-            running = Running(name, _printed_address(process), process)
-        _wait_until_accepting(running)
-    except BenchError as error:
-        running.stop()
-        last = log.read_text().strip().rpartition("\n")[2]
-        raise BenchError(f"it did not start: {error}; its last words: {last[-200:]}") from None
-    return running
-
-
-def _printed_address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"listening http://(\S+:\d+)", line):
-            return found[1]
-    raise BenchError("it ended without a line `listening http://HOST:PORT`")
-
-
-def _wait_until_accepting(running: Running) -> None:
-    host, _, port = running.address.rpartition(":")
-    deadline = time.monotonic() + START_TIMEOUT
-    while running.alive() and time.monotonic() < deadline:
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise BenchError("it ended" if not running.alive() else "nothing accepts at its address")
 
 
 def family(pid: int) -> list[int]:

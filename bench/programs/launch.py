@@ -1,4 +1,4 @@
-"""Starting an end of a tunnel, and telling when it serves."""
+"""Starting a program, and telling when it serves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import START_TIMEOUT, BenchError, NeverUpError, Running, free_port
+from bench.processes import BenchError, NeverUpError, Running, free_port
 
+# The slowest peer needs two seconds to start on a busy machine.
+START_TIMEOUT = 20.0
 LISTEN = "0A"
 # Between two looks at what a process does.
 LOOK = 0.02

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bench.figures import US, US_TWICE
 from bench.generator import Entry
-from bench.processes import FILE_LIMIT, Running, free_port, start
+from bench.processes import FILE_LIMIT, Running, free_port
+from bench.programs.launch import Launch
 from bench.programs.versions import (
     PEERS_PYTHON,
     ROOT,
@@ -70,10 +71,11 @@ class Peer:
     def start(self, directory: Path) -> Running:
         """Start it in `directory` (its own, empty); raises `BenchError`."""
         if self.prints_address:
-            return start(self.name, self.command(directory, 0), directory, None)
+            launch = Launch(self.name, directory, self.command(directory, 0))
+            return launch.start_saying(r"listening http://(\S+:\d+)")
         port = free_port()
-        command = self.command(directory, port)
-        return start(self.name, command, directory, f"127.0.0.1:{port}")
+        launch = Launch(self.name, directory, self.command(directory, port))
+        return launch.start_listening(f"127.0.0.1:{port}")
 
 
 def _bare_version() -> str | None:

@@ -1,4 +1,4 @@
-"""What the bench reads from the kernel, and how it starts and ends programs."""
+"""What the bench reads from the kernel, and how it ends programs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,42 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.processes import BenchError, family, free_port, memory, processor_seconds, start
+from bench.processes import Running, family, memory, processor_seconds
+from bench.programs.launch import Launch
 
 SERVER = """\
 import socket, subprocess, sys
-listener = socket.create_server(("127.0.0.1", {port}))
+listener = socket.create_server(("127.0.0.1", 0))
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-print(f"listening http://127.0.0.1:{{listener.getsockname()[1]}}", flush=True)
+print(f"listening http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 while True: listener.accept()
+"""
+DEAF = """\
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+print("listening http://127.0.0.1:1", flush=True)
+signal.pause()
 """
 
 
-def command(port: int) -> list[str]:
-    return [sys.executable, "-c", SERVER.format(port=port)]
+def started(code: str, folder: Path) -> Running:
+    command = [sys.executable, "-c", code]
+    return Launch("server", folder, command).start_saying(r"listening http://(\S+:\d+)")
 
 
-def test_start_reads_the_printed_address_and_stop_ends_the_family(tmp_path: Path) -> None:
-    running = start("server", command(0), tmp_path, None)
+def assert_stop_ends_the_child(running: Running) -> None:
+    _, child = family(running.process.pid)
+    end = os.pidfd_open(child)
+    running.stop()
+    assert select.select([end], [], [], 5)[0] == [end]
+    os.close(end)
+
+
+def test_stop_ends_the_family(tmp_path: Path) -> None:
+    running = started(SERVER, tmp_path)
     members = family(running.process.pid)
-    assert running.address.startswith("127.0.0.1:")
     assert len(members) == 2
     assert running.memory() == pytest.approx(sum(memory(pid) for pid in members), rel=0.1)
     assert running.processor_seconds() >= 0
@@ -37,25 +54,11 @@ def test_start_reads_the_printed_address_and_stop_ends_the_family(tmp_path: Path
 
 def test_stop_ends_a_child_that_left_the_group(tmp_path: Path) -> None:
     leaving = SERVER.replace("stdin=subprocess.PIPE", "stdin=subprocess.PIPE, process_group=0")
-    running = start("server", [sys.executable, "-c", leaving.format(port=0)], tmp_path, None)
-    _, child = family(running.process.pid)
-    end = os.pidfd_open(child)
-    running.stop()
-    assert select.select([end], [], [], 5)[0] == [end]
-    os.close(end)
+    assert_stop_ends_the_child(started(leaving, tmp_path))
 
 
-def test_start_waits_for_a_given_address(tmp_path: Path) -> None:
-    port = free_port()
-    running = start("server", command(port), tmp_path, f"127.0.0.1:{port}")
-    assert running.alive()
-    running.stop()
-
-
-def test_start_tells_the_last_words_of_a_program_that_ends(tmp_path: Path) -> None:
-    failing = [sys.executable, "-c", "raise SystemExit('no such luck')"]
-    with pytest.raises(BenchError, match="no such luck"):
-        start("server", failing, tmp_path, None)
+def test_stop_ends_a_child_that_does_not_listen(tmp_path: Path) -> None:
+    assert_stop_ends_the_child(started(DEAF, tmp_path))
 
 
 def test_own_figures_are_plausible() -> None:
