@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.processes import BenchError, StalledError
+from bench.processes import STOP_TIMEOUT, BenchError, StalledError, end_by_input
 
 HERE = Path(__file__).parent
 BINARIES = HERE / "bin"
@@ -75,8 +75,8 @@ class Origin:
         self.generator = str(compiled("loadgen"))
 
     def close(self) -> None:
-        """End it: it serves until its standard input ends."""
-        self.process.communicate()
+        """End it."""
+        end_by_input(self.process, STOP_TIMEOUT)
 
     def command(self, load: Load, proxy: str) -> list[str]:
         """The generator's command line for one run through `proxy` (`HOST:PORT` or `direct`)."""
@@ -113,4 +113,4 @@ class Origin:
                     raise StalledError(reason)
                 yield result
             finally:
-                process.communicate(timeout=RUN_TIMEOUT)
+                end_by_input(process, RUN_TIMEOUT)

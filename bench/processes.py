@@ -70,6 +70,15 @@ class Running:
         return sum(memory(pid) for pid in family(self.process.pid))
 
 
+def end_by_input(process: subprocess.Popen[str], seconds: float) -> None:
+    """End a process that serves until its standard input ends; kill it if it goes on."""
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
 def family(pid: int) -> list[int]:
     """`pid` and everything it started, directly or not."""
     try:

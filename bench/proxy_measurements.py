@@ -20,7 +20,7 @@ CONNECTS_AT_ONCE = 32
 GET_CONNECTIONS = 32
 # How long memory is left to settle before it is read.
 SETTLE = 0.4
-# Memory of a process is read in whole pages and moves by itself by a few: no finer than this.
+# Seconds between two readings of it while a reader is stalled.
 STALL_SAMPLE = 0.1
 
 

@@ -18,8 +18,8 @@ from itertools import groupby
 from bench.chapters.wan import CHAPTER
 from bench.figures import US
 from bench.generator import DIRECT
-from bench.options import Options, parsed
-from bench.processes import BenchError, raise_file_limit
+from bench.options import parsed
+from bench.processes import BenchError, end_in_order, raise_file_limit
 from bench.programs.chisel import Chisel
 from bench.programs.gost import Gost
 from bench.programs.openssh import Openssh
@@ -28,9 +28,10 @@ from bench.programs.tunnel_program import TunnelProgram
 from bench.programs.wstunnel import Wstunnel
 from bench.programs.xray import Xray
 from bench.report import Report
+from bench.tunnel_run import chosen, described
 from bench.wan.cuts import cut
 from bench.wan.load import Load
-from bench.wan.namespaces import end_in_order, sweep, tcp_settings, unavailable
+from bench.wan.namespaces import sweep, tcp_settings, unavailable
 from bench.wan.plan import CELLS, EVERYTHING, Cell, figures, full, is_for, values
 from bench.wan.stage import Stage, stage
 
@@ -102,8 +103,12 @@ class Run:
                     for program in order
                     if (loads := self._loads(cell, program))
                 ]
-                for cell, program, future in begun:
-                    self._tell(cell, program, future)
+                try:
+                    for cell, program, future in begun:
+                        self._tell(cell, program, future)
+                finally:
+                    # Whoever interrupts a round does not wait for the rest of it.
+                    pool.shutdown(cancel_futures=True)
 
     def _loads(self, cell: Cell, program: TunnelProgram | None) -> list[Load]:
         options = self.report.options
@@ -125,17 +130,6 @@ def _name(program: TunnelProgram | None) -> str:
     return program.name if program else DIRECT
 
 
-def chosen(options: Options) -> list[tuple[TunnelProgram, str]]:
-    """The programs that are here (of those wanted) with their versions; says who is missing."""
-    found = []
-    for program in filter(lambda program: options.wants(program.name), PROGRAMS):
-        if version := program.version():
-            found.append((program, version))
-        else:
-            print(f"{program.name} is not here and is left out (python -m bench.peers install)")
-    return found
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the scenario; 1 when anything failed."""
     is_full = "--full" in arguments
@@ -148,9 +142,9 @@ def main(arguments: Sequence[str]) -> int:
     end_in_order()
     raise_file_limit()
     cells = full() if is_full else CELLS
-    programs = chosen(options)
+    programs = chosen(PROGRAMS, options)
     chapter = replace(CHAPTER, name="wan-full", figures=figures(cells)) if is_full else CHAPTER
-    told = {program.name: {"version": v, "remark": program.remark} for program, v in programs}
+    told = described(programs)
     told["TCP of this kernel"] = {"version": "", "remark": str(tcp_settings())}
     report = Report(chapter, options, told)
     run = Run(report, cells, [program for program, _ in programs])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from bench.wan.load import Load
+from bench.processes import BenchError
+from bench.wan.load import BROKEN, Load
 from bench.wan.plan import CUT_EVERY, DROP_SECONDS
-from bench.wan.stage import Stage
+from bench.wan.stage import SPARE_SECONDS, Stage
 
 # The transfer is at speed by then.
 FIRST_CUT = 3.0
@@ -36,7 +38,10 @@ def resumed(arrivals: Sequence[float], since: float, until: float) -> float | No
 
 
 def cut(stage: Stage, load: Load) -> dict[str, float]:
-    """Cut every `CUT_EVERY` seconds under a transfer: the share that broke, the slowest resume."""
+    """Cut every `CUT_EVERY` seconds under a transfer: the share that broke, the slowest resume.
+
+    Raises `BenchError`.
+    """
     act: Callable[[], None] = (
         (lambda: stage.network.cut(DROP_SECONDS))
         if load.kind == "drop"
@@ -53,9 +58,15 @@ def cut(stage: Stage, load: Load) -> dict[str, float]:
                 time.sleep(CUT_EVERY)
             act()
             ends.append(time.monotonic() + silent)
-        said, _ = process.communicate(timeout=whole.seconds + 30)
-    if process.returncode:
+        try:
+            said, complaint = process.communicate(timeout=whole.seconds + SPARE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{load.kind}: the traffic did not end") from None
+    if process.returncode == BROKEN:
         return {"broken": 1.0}
+    if process.returncode:
+        last = complaint.strip().rpartition("\n")[2]
+        raise BenchError(f"{load.kind}: {last[-300:]}")
     arrivals = json.loads(said)["arrivals"]
     found = [resumed(arrivals, end, end + CUT_EVERY - silent) for end in ends]
     times = [one for one in found if one is not None]

@@ -31,10 +31,7 @@ class Way:
     origin: str
 
     async def open(self, port: int, host_number: int = 0, first: bytes = b"") -> Ends:
-        """Open a stream to a port of the origin and send `first`. Raises `OSError`.
-
-        `first` goes with the request where the entry is SOCKS5 and `rash`.
-        """
+        """Open a stream to a port of the origin and send `first`. Raises `OSError`."""
         async with asyncio.timeout(OPEN_SECONDS):
             if self.entry is None:
                 ends = await asyncio.open_connection(self.origin, port, limit=READ_LIMIT)

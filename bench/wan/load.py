@@ -1,8 +1,11 @@
-"""`Load`: traffic to make (bench/wan/traffic.py)."""
+"""`Load`: traffic to make (bench/wan/traffic.py), and how that says what came of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# Its exit code where a stream broke, or brought nothing: that tells of the program, not of us.
+BROKEN = 3
 
 
 @dataclass(frozen=True, slots=True)

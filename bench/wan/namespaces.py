@@ -12,16 +12,14 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.generator import compiled
-from bench.processes import BenchError
+from bench.processes import STOP_TIMEOUT, BenchError, end_by_input
 from bench.wan.line import USUAL_CONGESTION, Way
 
 # Of the namespaces alone; nothing leads out of them.
@@ -31,7 +29,6 @@ NETWORK = "10.77.0.0/30"
 DEVICE = "wan0"
 # The way into the emulator must not be the narrow one: 200 Mbit/s for a quarter of a second.
 DEVICE_PACKETS = 4000
-READY_SECONDS = 10.0
 SYSCTL = Path("/proc/sys/net/ipv4")
 
 PREFIX = "wan"
@@ -71,11 +68,6 @@ def owner_of(name: str) -> int | None:
 
 def _runs(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
-
-
-def end_in_order() -> None:
-    """Let SIGTERM end this process as an exit does, so that what was made is removed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _ip(*words: str) -> subprocess.CompletedProcess[str]:
@@ -169,12 +161,7 @@ def _emulator(client: str, server: str, ways: tuple[Way, Way], seed: int) -> Ite
         made._read()
         yield made
     finally:
-        # It ends with its standard input.
-        try:
-            process.communicate(timeout=READY_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        end_by_input(process, STOP_TIMEOUT)
 
 
 def _set_up(namespace: str, address: str, congestion: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.processes import BenchError, Running
+from bench.processes import STOP_TIMEOUT, BenchError, Running, end_by_input
 from bench.programs.tunnel_program import Place, TunnelProgram
 from bench.wan.line import USUAL_CONGESTION, Line
 from bench.wan.load import Load
@@ -22,7 +22,6 @@ from bench.wan.origin import PORTS
 ROOT = Path(__file__).parent.parent.parent
 # What a run of traffic may take beyond its own seconds.
 SPARE_SECONDS = 60.0
-ORIGIN_SECONDS = 5.0
 # A program without its own choice of an address goes there.
 FORWARDED = f"127.0.0.1:{PORTS[0]}"
 
@@ -105,8 +104,4 @@ def _origin(made: Network) -> Iterator[None]:
             raise BenchError("the origin did not start")
         yield
     finally:
-        try:
-            process.communicate(timeout=ORIGIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        end_by_input(process, STOP_TIMEOUT)

@@ -4,7 +4,8 @@
                                 [--seconds S] [--warmup S] [--count N]
 
 Every byte that comes down is compared with the pattern. Times are of CLOCK_MONOTONIC, which all
-namespaces share. Runs in the client's namespace; ends with 1 and a reason when anything is wrong.
+namespaces share. Runs in the client's namespace; ends with a reason and 1 when anything is wrong,
+or `BROKEN` when a stream broke.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import uvloop
 
 from bench.wan.entry import Ends, Way, parse_way
+from bench.wan.load import BROKEN
 from bench.wan.namespaces import SERVER_ADDRESS
 from bench.wan.origin import GREETING_PORT, PIECE, PORTS, TOTAL, pattern_at
 from bench.wan.page_load import load_page
@@ -32,6 +34,10 @@ PAUSE = 0.02
 # Longer than any answer takes on a line that works.
 PATIENCE = 30.0
 Figures = dict[str, Any]
+
+
+class WrongBytesError(Exception):
+    """Other bytes came than were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Transfer:
         try:
             while data := await reader.read(PIECE):
                 if data != pattern_at(self.total, len(data)):
-                    raise ConnectionError(f"wrong bytes at {self.total}")
+                    raise WrongBytesError(f"wrong bytes at {self.total}")
                 self._moved(len(data))
             raise ConnectionError("the transfer ended")
         finally:
@@ -179,7 +185,7 @@ class Pings:
             self._writer.write(message)
             async with asyncio.timeout(PATIENCE):
                 if await self._reader.readexactly(MESSAGE) != message:
-                    raise ConnectionError("a wrong message came back")
+                    raise WrongBytesError("a wrong message came back")
             ended = time.monotonic()
             self.sent.append((began, ended))
             found.append((ended - began) * 1000)
@@ -261,14 +267,16 @@ def main(arguments: list[str]) -> int:
     found = parser.parse_args(arguments)
     way = parse_way(found.entry, found.address, SERVER_ADDRESS)
     task = Task(way, found.seconds, found.warmup, found.count)
-    figures: Figures = {}
+    code = 0
     try:
-        figures = uvloop.run(KINDS[found.kind](task))
+        print(json.dumps(uvloop.run(KINDS[found.kind](task))))
     except* (OSError, EOFError) as errors:
+        code = BROKEN
         print(f"{found.kind}: {errors.exceptions[0]!r}", file=sys.stderr)
-    if figures:
-        print(json.dumps(figures))
-    return 0 if figures else 1
+    except* WrongBytesError as errors:
+        code = 1
+        print(f"{found.kind}: {errors.exceptions[0]!r}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

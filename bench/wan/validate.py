@@ -17,14 +17,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.page import RESULTS
-from bench.processes import BenchError
+from bench.processes import BenchError, end_in_order
 from bench.report import machine
 from bench.wan.line import FULL_PACKET, Way
 from bench.wan.namespaces import (
     CLIENT_ADDRESS,
     SERVER_ADDRESS,
     Network,
-    end_in_order,
     network,
     run_in,
     sweep,
@@ -64,7 +63,7 @@ class Case:
 
 def _loss(name: str, way: Way, percent: float, *, is_up: bool) -> Case:
     count = 20_000
-    # Three standard deviations of a binomial, times two where losses come in bursts.
+    # Three standard deviations of a binomial, three times that where losses come in bursts.
     share = percent / 100
     deviation = 300 * (share * (1 - share) / count) ** 0.5 * (3 if way.burst_loss else 1)
     probe = Probe(count, 0.0002)
