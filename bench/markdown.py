@@ -58,7 +58,8 @@ class _Part:
         """Whether a goal is held, or where not, or that there was nobody to compare with."""
         phrases = self.chapter.missed(goal, self.summaries)
         if not phrases:
-            return "held"
+            absent = [name for name in goal.peers if not self.summaries.get(name)]
+            return f"held; not measured: {', '.join(absent)}" if absent else "held"
         if all(phrase.endswith(NO_PEER) for phrase in phrases):
             named = ", ".join(goal.peers)
             return f"**not known**, as none of these was measured: {named or 'any other program'}"

@@ -82,3 +82,9 @@ def test_write_page_tells_a_goal_missed_from_one_with_nobody_to_compare_with() -
     everything = {figure.key: [50.0] for figure in proxy.CHAPTER.figures}
     page = page_of(results(values={"underpass": everything, "squid": {}}))
     assert "in all: **not known**, as none of these was measured: pproxy, proxy.py" in page
+
+
+def test_write_page_says_of_a_goal_that_is_held_who_was_not_there() -> None:
+    everything = {figure.key: [50.0] for figure in proxy.CHAPTER.figures}
+    page = page_of(results(values={"underpass": everything, "squid": everything}))
+    assert "CONNECT/s: held; not measured: tinyproxy, gost" in page
