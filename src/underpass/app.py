@@ -121,11 +121,11 @@ def _run(
         observer = Observer(counters, AccessLog(log, options.log))
         process = Process(load, make, log, observer, inheritance)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            _settle_heap()
+            settle_heap()
             return runner.run(process.run(options))
 
 
-def _settle_heap() -> None:
+def settle_heap() -> None:
     """Spare what was loaded for good from every further look for garbage, and look less often."""
     gc.collect()
     gc.freeze()

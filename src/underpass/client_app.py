@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from underpass.announce import say
-from underpass.app import loop_factory
+from underpass.app import loop_factory, settle_heap
 from underpass.client.control import Status, answering, socket_path
 from underpass.client.front_ends import FrontEnds, Listeners
 from underpass.client.login import ClientLogin
@@ -58,6 +58,7 @@ def run_client(load: Load) -> int:
         observer = Observer(counters, AccessLog(log, options.log))
         process = ClientProcess(load, setup, log, observer)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            settle_heap()
             return runner.run(process.run())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from socket import socket
 from types import TracebackType
@@ -81,9 +81,9 @@ class _Entrance:
         self.places = tuple(map(listening_on, socks))
         self.listener: Listener | None = None
 
-    async def serve(self, stream: TransportStream, ticket: Ticket) -> None:
+    def serve(self, stream: TransportStream, ticket: Ticket) -> Awaitable[None]:
         """Serve who comes in, as is wanted by then."""
-        await self.wanted.serve(stream, ticket)
+        return self.wanted.serve(stream, ticket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ class FrontEnds:
         own = login.socks if login else None
         return SocksFrontEnd(self._dial, self._observer, own, self._early)
 
-    async def _serve_socks(self, stream: TransportStream, ticket: Ticket) -> None:
-        await self._socks.serve(stream, ticket)
+    def _serve_socks(self, stream: TransportStream, ticket: Ticket) -> Awaitable[None]:
+        return self._socks.serve(stream, ticket)
 
     def _start(self) -> None:
         for one in self._entrances:

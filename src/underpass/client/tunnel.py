@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from underpass.address import Address
 from underpass.carriers.methods import Methods
@@ -193,9 +194,9 @@ class ClientTunnel:
         """Whose server it leads to."""
         return self._profile
 
-    async def open(self, address: Address, early: EarlyData | None = None) -> Stream:
+    def open(self, address: Address, early: EarlyData | None = None) -> Coroutine[Any, Any, Stream]:
         """Open a stream through the server; what comes `early` goes with it. Raises `DialError`."""
-        return await self._keeper.open(address, early)
+        return self._keeper.open(address, early)
 
     async def up(self) -> None:
         """Return when the tunnel is up. Raises `HandshakeRefused` when it never will be."""

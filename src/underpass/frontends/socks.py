@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from underpass.errors import DialError, RemoteProtocolError, StreamError
 from underpass.frontends.base import Visit, relay_visit
-from underpass.net.clock import TimeLimit
+from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.early import EarlyData, EarlyDial, without_early
 from underpass.net.gate import Ticket
 from underpass.net.stream import Dial, Stream
 from underpass.observe import Observer
 from underpass.protocol.grammar import Buffer, EndOfData, Need
 from underpass.protocol.socks_server import SocksRefused, SocksRequest, reply, serve_socks
+from underpass.protocol.socks_whole import NO_LOGIN, is_whole_greeting, whole_request
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class SocksFrontEnd:
         self._dial = early or without_early(dial)
         self._observer = observer
         self._login = login
+        self._asking: Alarm[TimeLimit] = Alarm(REQUEST_SECONDS, TimeLimit.expire)
 
     async def serve(self, stream: Stream, ticket: Ticket) -> None:
         """Serve one client until its stream ends. Raises nothing but cancellation."""
@@ -84,7 +86,7 @@ class SocksFrontEnd:
             self._observer.access(visit.record())
 
     async def _serve(self, stream: Stream, ticket: Ticket, visit: Visit) -> None:
-        with TimeLimit(REQUEST_SECONDS):
+        with TimeLimit(None, self._asking):
             request = await self._request(stream)
         ticket.settled()
         visit.address = str(request.address)
@@ -97,15 +99,35 @@ class SocksFrontEnd:
             raise SocksRefused(reply(request.version, error.failure), str(error)) from error
         visit.status = SUCCEEDED
         try:
-            await stream.send(reply(request.version, None, destination.peer))
+            answer = reply(request.version, None, destination.peer)
+            if not stream.send_at_once(answer):
+                await stream.send(answer)
         except StreamError:
             destination.abort()
             raise
         await relay_visit(visit, stream, destination, self._observer, early.sent)
 
     async def _request(self, stream: Stream) -> SocksRequest:
+        data = await stream.receive()
+        if self._login is not None or not is_whole_greeting(data):
+            stream.unread(data)
+            return await self._request_in_pieces(stream)
+        if not stream.send_at_once(NO_LOGIN):
+            await stream.send(NO_LOGIN)
+        asked = await stream.receive()
+        request = whole_request(asked)
+        if request is None:
+            stream.unread(asked)
+            request = await self._request_in_pieces(stream, data)
+        return request
+
+    async def _request_in_pieces(self, stream: Stream, greeting: bytes = b"") -> SocksRequest:
+        """The request, however it comes; a `greeting` has come before, and been answered."""
         buffer = Buffer()
         dialogue = serve_socks(buffer, self._login.matches if self._login else None)
+        if greeting:
+            buffer.feed(greeting)
+            next(dialogue)
         while True:
             try:
                 step = next(dialogue)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from underpass.address import Address
 from underpass.carriers.base import CarrierError
 from underpass.errors import DialError, Failure
-from underpass.net.clock import TimeLimit
+from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
@@ -101,6 +101,7 @@ class Keeper:
         self._short_lives = 0
         self._hurry = asyncio.Event()
         self._sleep = SleepWatch()
+        self._answering: Alarm[TimeLimit] = Alarm(ANSWER_SECONDS, TimeLimit.expire)
         self._upgrade_after = FIRST_UPGRADE_SECONDS
         self._racing: asyncio.Task[Standing | None] | None = None
         # What is to be tried from the next race on, and which of it first.
@@ -138,7 +139,9 @@ class Keeper:
 
         Waits for a tunnel for at most `OPEN_SECONDS`, and for the answer for `ANSWER_SECONDS`.
         """
-        tunnel = await self._living()
+        tunnel = self.tunnel
+        if tunnel is None or tunnel.is_closed:
+            tunnel = await self._living()
         try:
             return await self._open(tunnel, address, early)
         except DialError:
@@ -163,7 +166,7 @@ class Keeper:
 
     async def _open(self, tunnel: Tunnel, address: Address, early: EarlyData | None) -> Stream:
         try:
-            with TimeLimit(ANSWER_SECONDS):
+            with TimeLimit(None, self._answering):
                 return await tunnel.open(address, early)
         except TimeoutError:
             details = f"no answer from the far end for {ANSWER_SECONDS:g} s"

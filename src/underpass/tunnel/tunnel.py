@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from underpass.address import Address
 from underpass.carriers.base import CarrierError, RunCarrier
@@ -43,12 +44,12 @@ class Tunnel:
         """Whether the session is over."""
         return self._closed.done()
 
-    async def open(self, address: Address, early: EarlyData | None = None) -> Stream:
+    def open(self, address: Address, early: EarlyData | None = None) -> Coroutine[Any, Any, Stream]:
         """Open a stream to `address` at the other end. Raises `DialError` with its reason.
 
         What comes `early` goes with the question.
         """
-        return await self._driver.open(address, early=early)
+        return self._driver.open(address, early=early)
 
     async def accept(self) -> Offer:
         """Return the next stream that the other end asks for; wait for one until then."""
