@@ -27,8 +27,18 @@ class Route(Protocol):
         adds to it is the first leg of a login: a long body is not worth sending with it.
         """
 
-    async def open(self) -> Stream:
-        """Open a stream that the request can be sent on. Raises `DialError`."""
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a request on a stream that was kept may well be refused for its login: one with a
+        long body is for a stream of its own.
+        """
+
+    async def open(self, *, for_long: bool = False) -> Stream:
+        """Open a stream that the request can be sent on. Raises `DialError`.
+
+        `for_long`: its body is too long to be sent twice, so that a login that may be wanted is
+        seen to before.
+        """
 
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         """`head`, in origin-form so far, as it is sent; anew each time that it is sent."""
@@ -46,12 +56,13 @@ class StreamRoute(Route):
 
     may_repeat = False
     must_rehearse = False
+    is_doubtful = False
 
     def __init__(self, dial: Dial, address: Address) -> None:
         self._dial = dial
         self._address = address
 
-    async def open(self) -> Stream:
+    async def open(self, *, for_long: bool = False) -> Stream:
         return await self._dial(self._address)
 
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:

@@ -48,6 +48,9 @@ class Account:
         self._under_way: list[float] = []
         self._changed = asyncio.Event()
         self.is_proven = False
+        # What was chosen last; and whether the proxy wanted none of it, as far as is known.
+        self.scheme: str | None = None
+        self.lets_pass = False
 
     @property
     def can_answer(self) -> bool:
@@ -74,11 +77,13 @@ class Account:
         usable = [s for s in SCHEMES if s in offered and self._excluded.get(s, now) <= now]
         # Tickets alone are no login for NTLM.
         usable = [s for s in usable if self._login is not None or s == "negotiate"]
-        self._bound_scheme = usable[0] if usable else None
+        self._bound_scheme = self.scheme = usable[0] if usable else None
+        self.lets_pass = False
         if usable or self._answerer is None:
-            return self._bound_scheme
+            return self.scheme
         challenge = self._answerer.take(challenges)
-        return challenge.scheme if challenge is not None else None
+        self.scheme = challenge.scheme if challenge is not None else None
+        return self.scheme
 
     async def begin(self) -> BoundLogin | None:
         """Begin a login on a new stream, where the scheme is bound to it.
@@ -113,15 +118,19 @@ class Account:
             return None
         return self._answerer.answer(request, secrets.token_hex(16))
 
+    def forget_nonce(self) -> None:
+        """The nonce of all is too old: they ask for one."""
+        if self._login is not None:
+            self._answerer = Answerer(self._login)
+
     def own_answerer(self, challenges: Sequence[Challenge]) -> Answerer | None:
-        """What one stream answers with after the nonce of all was too old for it.
+        """What one stream answers with, with a nonce that is its own.
 
         Proxies want a nonce's uses in their order (squid does), which several streams at once
-        can't keep to: so this stream has the new nonce alone, and the others ask for one.
+        can't keep to.
         """
         if self._login is None:
             return None
-        self._answerer = Answerer(self._login)
         own = Answerer(self._login)
         own.take(challenges)
         return own
@@ -155,6 +164,10 @@ class Account:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._changed.wait()
+
+    def passed(self) -> None:
+        """The proxy let a request pass without a login; one over a stream that had it, perhaps."""
+        self.lets_pass = self._bound_scheme is None and not self.answers_unasked
 
     def accepted(self) -> None:
         """The proxy let a login in."""

@@ -39,7 +39,10 @@ class LoginTries:
         self._bound: BoundLogin | None = None
         # Digest with a nonce that is this stream's own.
         self._own: Answerer | None = None
+        # That one is to be asked for, by a request that says no login.
+        self._asks_own = False
         self._is_sent = False
+        self._has_passed = False
         self._has_turn = False
         self._refusals = 0
         self._requests = 0
@@ -54,20 +57,46 @@ class LoginTries:
         """Whether the next request carries a first leg, which no proxy takes for a login yet."""
         return self._bound is not None and self._bound.is_first_leg
 
-    async def begin(self) -> None:
-        """A new stream was opened: what was bound to the one before is void. Raises `DialError`."""
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the proxy may well refuse the next request for its login.
+
+        Not where it let one pass already, and not with what it takes each time: Basic that was
+        good, a nonce that nobody else uses, the last leg of a login that was good.
+        """
+        account = self._account
+        if account is None:
+            return False
+        if self.must_rehearse:
+            return True
+        if self._has_passed or account.lets_pass:
+            return False
+        if not account.is_proven:
+            return True
+        return self._bound is None and self._own is None and account.scheme != "basic"
+
+    async def begin(self, *, for_long: bool = False) -> None:
+        """A new stream was opened: what was bound to the one before is void. Raises `DialError`.
+
+        `for_long`: a request with a long body is to go over it. By Digest it has a nonce of its
+        own, as others may use up the one of all, or overtake it.
+        """
         self._end_turn()
         self._is_sent = False
         self._bound = None
-        if self._account is not None:
-            self._account.check()
-            self._bound = await self._account.begin()
-            if self._bound is None and self._account.answers_unasked:
-                await self._take_turn(self._account)
+        account = self._account
+        if account is None:
+            return
+        account.check()
+        self._bound = await account.begin()
+        is_digest = account.is_proven and account.scheme == "digest"
+        self._asks_own = for_long and is_digest and self._own is None
+        if self._bound is None and account.answers_unasked and not self._asks_own:
+            await self._take_turn(account)
 
     def addressed(self, head: RequestHead) -> RequestHead:
         """`head` with Proxy-Authorization, where the proxy has told what it wants."""
-        if self._account is None:
+        if self._account is None or self._asks_own:
             return head
         if self._bound is not None:
             answer = self._bound.answer()
@@ -100,8 +129,12 @@ class LoginTries:
         return True
 
     def _succeed(self) -> None:
-        if self._is_sent and self._account is not None:
-            self._account.accepted()
+        if self._account is not None:
+            if self._is_sent:
+                self._account.accepted()
+            else:
+                self._account.passed()
+        self._has_passed = True
         self._is_sent = self._has_turn = False
         self._refusals = self._requests = 0
 
@@ -145,6 +178,8 @@ class LoginTries:
         if was_refused:
             account.check()
         if is_stale(challenges):
+            account.forget_nonce()
+        if is_stale(challenges) or self._is_given_own(challenges):
             self._own = account.own_answerer(challenges)
             await self._take_turn(account)
             return
@@ -155,6 +190,11 @@ class LoginTries:
             raise refused(head, account.problem or problem)
         if self._bound is None:
             await self._take_turn(account)
+
+    def _is_given_own(self, challenges: Sequence[Challenge]) -> bool:
+        """Whether the nonce is there that was asked for."""
+        asked, self._asks_own = self._asks_own, False
+        return asked and any(challenge.scheme == "digest" for challenge in challenges)
 
     async def _choose(self, account: Account, challenges: Sequence[Challenge]) -> str | None:
         """The best scheme that can be used, begun where it is bound to the stream."""

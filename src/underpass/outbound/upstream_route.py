@@ -24,7 +24,8 @@ class UpstreamRoute(Route):
     Many proxies let CONNECT through to port 443 alone: a plain request does not ask for it.
     `reach` opens a stream to the proxy. With `rehearse`, a login that takes several requests over
     one stream has said all but its last leg when `open` returns: whoever sends the request sends
-    each on a stream of its own. Without it, they keep to one stream and heed `must_rehearse`.
+    each on a stream of its own. Before a long body the same is done where it is only to be learnt
+    what the proxy wants. Without it, they keep to one stream and heed `must_rehearse`.
     """
 
     def __init__(
@@ -46,26 +47,40 @@ class UpstreamRoute(Route):
     def must_rehearse(self) -> bool:
         return self._login.must_rehearse
 
-    async def open(self) -> Stream:
+    @property
+    def is_doubtful(self) -> bool:
+        return self._login.is_doubtful
+
+    async def open(self, *, for_long: bool = False) -> Stream:
         while self._streams < MAX_STREAMS:
             self._streams += 1
             stream = await self._reach()
             try:
-                await self._login.begin()
-                if self._rehearse is None or not self._login.must_rehearse:
+                await self._login.begin(for_long=for_long)
+                if await self._has_settled(stream, for_long=for_long):
                     return stream
-                rehearsed = await self._rehearse(stream, self._login)
             except BaseException:
                 stream.abort()
                 raise
-            if not rehearsed.login_goes_on:
-                # It lets us pass as we are: as it may know this machine by now.
-                self._rehearse = None
-            if rehearsed.stream_goes_on:
-                return stream
             stream.abort()
         details = "the upstream proxy asks for a login again and again"
         raise DialError(Failure.UPSTREAM_REFUSED, details)
+
+    async def _has_settled(self, stream: Stream, *, for_long: bool) -> bool:
+        """Say what the request is not to be sent with; whether the stream goes on after it."""
+        login = self._login
+        # Ends: the login counts its requests, and is no more in doubt once one has passed.
+        while self._rehearse is not None:
+            is_leg = login.must_rehearse
+            if not (is_leg or (for_long and login.is_doubtful)):
+                break
+            rehearsed = await self._rehearse(stream, login)
+            if is_leg and not rehearsed.login_goes_on:
+                # It lets us pass as we are: as it may know this machine by now.
+                self._rehearse = None
+            if not rehearsed.stream_goes_on:
+                return False
+        return True
 
     def addressed(self, head: RequestHead, target: AbsoluteTarget) -> RequestHead:
         absolute = RequestHead(head.method, target.absolute_form, head.version, head.fields)

@@ -102,7 +102,7 @@ class Forwarding:
         if forwards == 0:
             return await own.answer(self._inbound, exchange, head) and not self._state.draining
         errand = self._errand(exchange, head, target)
-        return await self.carry_out(errand, self._kept(errand.key))
+        return await self.carry_out(errand, self._kept(errand))
 
     async def carry_out(
         self, errand: Errand, server: Server | None, *, is_sent: bool = False
@@ -115,7 +115,7 @@ class Forwarding:
         # Ends by itself: the route counts how often a request must be sent again.
         while True:
             is_fresh = server is None
-            server = server or await self._open(errand.route)
+            server = server or await self._open(errand)
             try:
                 goes_on = await self._exchange(server, errand, is_sent=is_sent)
                 return goes_on and not self._state.draining
@@ -169,7 +169,8 @@ class Forwarding:
             return RequestHead(outgoing.method, outgoing.target, HTTP_11, fields)
         return outgoing
 
-    def _kept(self, key: PoolKey) -> Server | None:
+    def _kept(self, errand: Errand) -> Server | None:
+        key = errand.key
         if self._generation != self._state.generation:
             self._generation = self._state.generation
             self.end()
@@ -177,13 +178,16 @@ class Forwarding:
             if server.stream.is_quiet:
                 return server
             server.stream.close_soon()
+        if _is_long(errand) and errand.route.is_doubtful:
+            return None
         server = self._state.pool.take(key)
         if server is not None:
             self._state.observer.counters.add(_REUSED)
         return server
 
-    async def _open(self, route: Route) -> Server:
-        return MessageStream(await route.open(), ResponseReader(self._state.options.head))
+    async def _open(self, errand: Errand) -> Server:
+        stream = await errand.route.open(for_long=_is_long(errand))
+        return MessageStream(stream, ResponseReader(self._state.options.head))
 
     async def _exchange(self, server: Server, errand: Errand, *, is_sent: bool) -> bool:
         responder = Responder(self._state, server, self._inbound, errand.exchange, errand.route)
@@ -244,6 +248,12 @@ class Forwarding:
             self._bound[key] = server
         else:
             responder.reusable = False
+
+
+def _is_long(errand: Errand) -> bool:
+    """Whether the body may be more than what is kept, to be sent again after a 407."""
+    framing = errand.exchange.framing
+    return framing is CHUNKED or framing.length > REPEATABLE_BYTES
 
 
 async def _send(server: Server, data: bytes) -> None:
