@@ -32,7 +32,7 @@ from underpass.net.stream import Stream
 # Hellos under way at once: a real crowd does not come in one instant either, and a server takes
 # but so many strangers.
 AT_ONCE = 64
-# The longest that anything may take; the parent gives up sooner.
+# The longest that anything may take: the parent waits until there is an answer, or none can come.
 PATIENCE_SECONDS = 60.0
 MESSAGE = bytes(range(256)) * 4
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,23 +36,24 @@ KNOWN = ("session-memory-100", "session-memory-2000")
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The process of all the clients."""
+    """The process of all the clients; `log` is where it says what went wrong."""
 
     running: Running
+    log: Path
 
     def tell(self, **command: Any) -> dict[str, Any]:
         """One command, and its answer. Raises `BenchError`."""
         process = self.running.process
         assert process.stdin is not None
         assert process.stdout is not None
-        try:
+        # Where they have ended, that there is no answer tells.
+        with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(command) + "\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            pass
         line = process.stdout.readline()
         if not line:
-            raise BenchError(f"the clients have failed at {command}; see their log")
+            last = self.log.read_text().strip().rpartition("\n")[2]
+            raise BenchError(f"the clients have failed at {command}: {last[-200:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -106,7 +107,8 @@ def _crowd(place: Place, server: Running, port: int) -> Crowd:
     underpass = str(Path(sys.executable).parent / "underpass")
     url = f"http://{server.address}"
     invite = run([underpass, "invite", "crowd", "--url", url, "--state", state], folder)
-    with (folder / "log").open("w") as log:
+    file = folder / "log"
+    with file.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.many_clients"],
             cwd=Path(__file__).parent.parent,
@@ -119,7 +121,7 @@ def _crowd(place: Place, server: Running, port: int) -> Crowd:
     assert process.stdin is not None
     where = {"invite": invite.strip(), "state": str(folder), "origin": ["127.0.0.1", port]}
     process.stdin.write(json.dumps(where) + "\n")
-    return Crowd(Running("clients", "", process))
+    return Crowd(Running("clients", "", process), file)
 
 
 def many_clients(effort: Effort) -> Iterator[tuple[Found, Points]]:
