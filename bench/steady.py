@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass, field
 
 from bench.generator import Entry
 from bench.programs.launch import split
+from bench.wan.entry import Way
 
 PIECE = 512
 # Between two pieces: how finely it is known when bytes flow again.
@@ -42,52 +42,18 @@ class BrokenError(Exception):
     """A stream ended that should not have."""
 
 
-async def open_stream(
-    address: str, entry: Entry, origin: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A stream to `origin` by way of a program's entry. Raises `BrokenError`."""
-    host, port = split(address)
-    try:
-        reader, writer = await asyncio.open_connection(host, port)
-    except OSError as error:
-        raise BrokenError(str(error)) from None
-    try:
-        if entry == "socks5":
-            await _ask_socks(reader, writer, origin)
-    except (OSError, asyncio.IncompleteReadError) as error:
-        writer.transport.abort()
-        raise BrokenError(str(error)) from None
-    except BaseException:
-        writer.transport.abort()
-        raise
-    return reader, writer
-
-
-async def _ask_socks(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, origin: str
-) -> None:
-    """RFC 1928, without authentication, to an IPv4 address."""
-    host, port = split(origin)
-    writer.write(b"\x05\x01\x00")
-    if await reader.readexactly(2) != b"\x05\x00":
-        raise BrokenError("the entry wants authentication")
-    writer.write(b"\x05\x01\x00\x01" + socket.inet_aton(host) + port.to_bytes(2, "big"))
-    head = await reader.readexactly(4)
-    if head[1] != 0:
-        raise BrokenError("the entry refused")
-    sizes = {1: 4, 4: 16}
-    size = sizes[head[3]] if head[3] in sizes else (await reader.readexactly(1))[0]
-    await reader.readexactly(size + 2)
-
-
 class Steady:
-    """Sends a pattern to an echo and checks what comes back; opens a new stream where one broke."""
+    """Sends a pattern to an echo and checks what comes back; opens a new stream where one broke.
+
+    `address` and `entry` are where it comes in at a program, `origin` is the echo, on loopback.
+    """
 
     def __init__(self, address: str, entry: Entry, origin: str) -> None:
         self.account = Account()
         # Bytes that came back over the present stream.
         self.checked = 0
-        self._where = (address, entry, origin)
+        self._way = Way(entry, *split(address), "")
+        self._port = split(origin)[1]
         self._sent = 0
         self._is_over = False
         # Of the oldest cut after which nothing has come back: when, and what had been sent by then.
@@ -108,8 +74,8 @@ class Steady:
         while True:
             try:
                 async with asyncio.timeout(OPEN_SECONDS):
-                    reader, writer = await open_stream(*self._where)
-            except (BrokenError, TimeoutError):
+                    reader, writer = await self._way.open(self._port)
+            except (OSError, EOFError):
                 if self._is_over:
                     break
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""How the traffic on the WAN comes in at a program: by SOCKS5, by CONNECT, by a forwarded port."""
+"""How an application comes in at a program: by SOCKS5, by CONNECT, by a forwarded port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def socks_request(host: str, port: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way to the origin: the address of a program's entry, or `direct`."""
+    """The way to the origin by a program's entry at `host` and `port`; without one straight to it.
+
+    Behind an entry the origin is on loopback.
+    """
 
     entry: Entry | None
     host: str
@@ -31,13 +34,17 @@ class Way:
     origin: str
 
     async def open(self, port: int, host_number: int = 0, first: bytes = b"") -> Ends:
-        """Open a stream to a port of the origin and send `first`. Raises `OSError`."""
+        """Open a stream to a port of the origin and send `first`. Raises `OSError`, `EOFError`."""
         async with asyncio.timeout(OPEN_SECONDS):
             if self.entry is None:
                 ends = await asyncio.open_connection(self.origin, port, limit=READ_LIMIT)
             else:
                 ends = await asyncio.open_connection(self.host, self.port, limit=READ_LIMIT)
-                await self._ask(ends, f"127.0.0.{host_number + 1}", port)
+                try:
+                    await self._ask(ends, f"127.0.0.{host_number + 1}", port)
+                except BaseException:
+                    ends[1].transport.abort()
+                    raise
         if first:
             ends[1].write(first)
         return ends

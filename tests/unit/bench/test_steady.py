@@ -54,7 +54,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 async def use(address: tuple[str, int], meanwhile: Callable[[Steady], Awaitable[None]]) -> Account:
     """Let an application run while something happens, then to its end."""
-    stream = Steady("{}:{}".format(*address), "forward", "unused")
+    stream = Steady("{}:{}".format(*address), "forward", "127.0.0.1:7")
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(stream.run())
         await meanwhile(stream)
