@@ -211,6 +211,48 @@ async def test_basic_and_bearer_are_not_mixed_up(
     assert await authenticator.authenticate(Basic("bob\0sesame", ""), CLIENT) is None
 
 
+async def test_who_is_remembered_is_known_at_once(
+    authenticator: StoreAuthenticator, store: MemoryStore
+) -> None:
+    for credentials in (BOB, Bearer("t0ken")):
+        assert authenticator.known(credentials, CLIENT) is None
+        principal = await authenticator.authenticate(credentials, CLIENT)
+        assert principal is not None
+        assert authenticator.known(credentials, CLIENT) is principal
+        assert authenticator.known(credentials, "192.0.2.2") is principal
+    assert authenticator.known(Basic("bob", "wrong"), CLIENT) is None
+    assert store.asked == ["bob", "a token"]
+
+
+async def test_nobody_is_known_after_a_change_of_the_store_or_where_it_fails(
+    authenticator: StoreAuthenticator, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: MemoryStore) -> object:
+        raise UserError("users.sqlite3: disk I/O error")
+
+    await authenticator.authenticate(BOB, CLIENT)
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryStore, "version", broken)
+        assert authenticator.known(BOB, CLIENT) is None
+    assert authenticator.known(BOB, CLIENT)
+    store.remove("bob")
+    assert authenticator.known(BOB, CLIENT) is None
+
+
+async def test_nobody_is_known_from_where_somebody_guesses(
+    authenticator: StoreAuthenticator,
+) -> None:
+    assert await authenticator.authenticate(BOB, CLIENT)
+    for _ in range(2):
+        # Each time that it is known, the failures before are forgiven.
+        for _ in range(FREE_FAILURES - 1):
+            await authenticator.authenticate(Basic("bob", "wrong"), CLIENT)
+        assert authenticator.known(BOB, CLIENT)
+    for _ in range(FREE_FAILURES):
+        await authenticator.authenticate(Basic("bob", "wrong"), CLIENT)
+    assert authenticator.known(BOB, CLIENT) is None
+
+
 # --- what goes wrong
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from underpass.access import Principal
 from underpass.protocol.http.credentials import Basic, Bearer
@@ -34,4 +34,17 @@ class Authenticator(Protocol):
         """Return who holds `credentials`, None where nobody does.
 
         `client` is the address it comes from. Raises `Throttled` after too many failures.
+        """
+
+
+@runtime_checkable
+class RememberingAuthenticator(Authenticator, Protocol):
+    """One that can tell at once of whom it has found out shortly before: simple requests of those
+    need no task.
+    """
+
+    def known(self, credentials: Basic | Bearer, client: str) -> Principal | None:
+        """Return whom `authenticate` would return now, where it needs to wait for nothing.
+
+        None where it would wait, refuse or raise: then it is asked.
         """

@@ -205,7 +205,8 @@ class Conversation:
         """Wait for the first bytes of a later request, or for one that `Quick` leaves to us."""
         if self._state.draining:
             return False
-        if self._quick is None and isinstance(self._stream, TransportStream):
+        # Who has not said who they are is to be counted as settled first.
+        if self._is_settled and self._quick is None and isinstance(self._stream, TransportStream):
             forwarding, client = self._forwarding, self._ticket.client
             self._quick = Quick(self._state, self._stream, forwarding, client)
         self._is_idle = True

@@ -53,8 +53,7 @@ class HttpFrontEnd:
     ) -> None:
         """Use other parts from the next request on; kept streams are let go."""
         self.state.outbound = outbound
-        self.state.use(options)
-        self.state.authenticator = authenticator
+        self.state.use(options, authenticator)
         self.state.generation += 1
         self.state.pool.limits = options.pool
         self.state.pool.clear()

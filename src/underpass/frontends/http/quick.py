@@ -20,6 +20,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from underpass.access import Principal
 from underpass.errors import DialError, RemoteProtocolError, StreamError
 from underpass.frontends.http.authentication import ANONYMOUS
 from underpass.frontends.http.exchange import CUT, Exchange
@@ -29,9 +30,9 @@ from underpass.frontends.http.response import LOOK_SECONDS
 from underpass.frontends.http.state import FrontEndState
 from underpass.frontends.http.upload import SentBody
 from underpass.net.clock import Patience
-from underpass.net.route import StreamRoute
 from underpass.net.transport import TransportStream
 from underpass.observe import Counter
+from underpass.protocol.http.credentials import parse_proxy_authorization
 from underpass.protocol.http.head import RequestHead, serialise_request, serialise_response
 from underpass.protocol.http.rules import (
     binds_connection,
@@ -53,6 +54,9 @@ _FORWARDED = Counter.REQUESTS_FORWARD.value
 _REUSED = Counter.POOL_REUSED.value
 
 _NO_BODY = SentBody(0)
+
+# From the next proxy it is for us, and the route's to judge.
+_AUTHENTICATION_REQUIRED = 407
 
 
 class UnderWay(NamedTuple):
@@ -169,8 +173,7 @@ class Quick:
     def _is_simple(self, head: RequestHead) -> bool:
         state = self._state
         return not (
-            state.authenticator is not None
-            or state.draining
+            state.draining
             or self._forwarding.has_bound
             or head.method not in _METHODS
             or head.fields.has_any(_UNUSUAL)
@@ -180,17 +183,32 @@ class Quick:
         )
 
     def _errand(self, head: RequestHead) -> Errand | None:
-        """The errand where the request goes straight to its origin. Raises what refuses it."""
+        """The errand, unless the client or we have yet to log in. Raises what refuses it."""
+        principal = self._asker(head)
+        if principal is None:
+            return None
         target = parse_absolute(head.target, head.method)
         address = target.address
-        route = self._state.outbound.route_for(ANONYMOUS, address)
-        if not isinstance(route, StreamRoute):
+        route = self._state.outbound.route_for(principal, address)
+        if route.may_repeat:
             return None
         exchange = Exchange(head, self._client)
+        if principal is not ANONYMOUS:
+            exchange.principal = principal
         exchange.address = str(address)
         outgoing = forwarded_request(head, target, self._state.options.via_name)
-        key = self._forwarding.key_for(ANONYMOUS, address)
+        key = self._forwarding.key_for(principal, address)
         return Errand(exchange, head, outgoing, target, route, key, _NO_BODY)
+
+    def _asker(self, head: RequestHead) -> Principal | None:
+        """Who asks; None where that takes time to find out, or is nobody that we know."""
+        state = self._state
+        if state.authenticator is None:
+            return ANONYMOUS
+        if state.known is None:
+            return None
+        credentials = parse_proxy_authorization(head.fields)
+        return state.known(credentials, self._client) if credentials is not None else None
 
     def _send(self, errand: Errand) -> bool:
         """Send the request over a stream that was kept, where there is one that takes it."""
@@ -203,7 +221,8 @@ class Quick:
             state.pool.keep(errand.key, server, self._loop.time())
             return False
         try:
-            is_sent = stream.send_at_once(serialise_request(errand.head))
+            outgoing = errand.route.addressed(errand.head, errand.target)
+            is_sent = stream.send_at_once(serialise_request(outgoing))
         except StreamError:
             is_sent = False
         if not is_sent:
@@ -231,7 +250,11 @@ class Quick:
         if whole is None:
             return False
         head, body = whole
-        if not wants_keep_alive(head) or binds_connection(head):
+        if (
+            head.status == _AUTHENTICATION_REQUIRED
+            or not wants_keep_alive(head)
+            or binds_connection(head)
+        ):
             return False
         out = serialise_response(forwarded_response(head, state.options.via_name)) + body
         try:

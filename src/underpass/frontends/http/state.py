@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from underpass.access import Principal
 from underpass.address import Address
-from underpass.frontends.http.authentication import Authenticator
+from underpass.frontends.http.authentication import Authenticator, RememberingAuthenticator
 from underpass.frontends.http.pool import Pool, PoolLimits
 from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.relay import RelayTimeouts
@@ -16,7 +17,11 @@ from underpass.net.route import Route
 from underpass.net.splice import Splicer
 from underpass.net.stream import Dial
 from underpass.observe import Observer
+from underpass.protocol.http.credentials import Basic, Bearer
 from underpass.protocol.http.head import HeadLimits
+
+Known: TypeAlias = Callable[[Basic | Bearer, str], Principal | None]
+"""`RememberingAuthenticator.known`."""
 
 
 # Without slots, for what is kept of it.
@@ -66,15 +71,21 @@ class FrontEndState:
     draining: bool = False
     # Counts replacements, so that what a stream was opened under can be told from what holds now.
     generation: int = 0
+    # Who is known without waiting, where `authenticator` can tell.
+    known: Known | None = field(init=False)
     # What waits for its first request, and what relays without a task: one timer for all of each.
     first_heads: Alarm[TimeLimit] = field(init=False)
     splicer: Splicer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.use(self.options)
+        self.use(self.options, self.authenticator)
 
-    def use(self, options: FrontEndOptions) -> None:
-        """Go by `options` from now on."""
+    def use(self, options: FrontEndOptions, authenticator: Authenticator | None) -> None:
+        """Go by `options` from now on, and ask `authenticator`."""
         self.options = options
+        self.authenticator = authenticator
+        self.known = None
+        if isinstance(authenticator, RememberingAuthenticator):
+            self.known = authenticator.known
         self.first_heads = Alarm(options.head_timeout, TimeLimit.expire)
         self.splicer = Splicer(options.relay)

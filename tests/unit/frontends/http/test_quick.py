@@ -19,7 +19,6 @@ from tests.unit.frontends.http.dialogue import (
 from underpass.access import Principal
 from underpass.address import Address
 from underpass.errors import Failure, Forbidden
-from underpass.frontends.http.quick import Quick
 from underpass.frontends.http.state import FrontEndOptions
 from underpass.net.route import Route
 from underpass.observe import Counter
@@ -36,20 +35,6 @@ async def ok(visitor: RawClient) -> None:
     while True:
         await visitor.head()
         await visitor.say(OK)
-
-
-@pytest.fixture
-def answered(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each response that `Quick` was offered was answered by it."""
-    seen: list[bool] = []
-    original = Quick._has_answered
-
-    def remember(self: Quick, data: bytes) -> bool:
-        seen.append(original(self, data))
-        return seen[-1]
-
-    monkeypatch.setattr(Quick, "_has_answered", remember)
-    return seen
 
 
 async def warm(client: RawClient, name: bytes) -> None:
