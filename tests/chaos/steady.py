@@ -27,20 +27,25 @@ class Steady:
         self._expected = random.Random(seed)
         self._is_over = False
         self._room = asyncio.Event()
+        self._limit: asyncio.Timeout | None = None
         self.sent = 0
         self.checked = 0
 
     def end(self) -> None:
-        """Send no more; `run` returns when the last byte is back."""
+        """Send no more; `run` returns when the last byte is back, within `LAST_SECONDS`."""
         self._is_over = True
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + LAST_SECONDS)
 
     async def run(self) -> None:
-        """Raises `WrongBytesError`, and what the stream raises."""
-        await self._stream.send(ECHO)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send())
-            tasks.create_task(self._check())
-        await self._stream.close()
+        """Raises `WrongBytesError`, `TimeoutError`, and what the stream raises."""
+        async with asyncio.timeout(None) as self._limit:
+            await self._stream.send(ECHO)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send())
+                tasks.create_task(self._check())
+            await self._stream.close()
+        self._limit = None
 
     async def _send(self) -> None:
         while not self._is_over:

@@ -36,6 +36,8 @@ MOST_BYTES = 8 * 1024 * 1024
 # Rounds of four spells: more only where noise hides what holds.
 ROUNDS = 2
 MOST_ROUNDS = 16
+# All of them, with a client that gets nowhere: three times what they take.
+MOST_SECONDS = 300.0
 
 PUSH, STALL, IGNORE = b"p", b"s", b"i"
 
@@ -194,8 +196,11 @@ async def _fill(stream: Stream) -> None:
 
 
 async def measure(folder: Path, carrier: str, *, is_up: bool) -> Cost:
-    """What a stalled stream costs over one carrier; `is_up` where the far end never reads."""
-    async with far() as there:
+    """What a stalled stream costs over one carrier; `is_up` where the far end never reads.
+
+    Raises `TimeoutError` where it cannot be told.
+    """
+    async with asyncio.timeout(MOST_SECONDS), far() as there:
         with tunnel_in(folder) as tunnel:
             tunnel.join("work")
             scene = Scene(tunnel, Inside(tunnel, there.port, "--carrier", carrier), there)
