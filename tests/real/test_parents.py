@@ -23,6 +23,9 @@ pytestmark = pytest.mark.real
 
 USER, PASSWORD, REALM = "carol", "open sesame", "squid"
 
+# Far more than is kept to be sent again.
+LONG_FORM = 5_000_000
+
 # What squid's own default configuration says of CONNECT, and many a company's too.
 CONNECT_TO_443 = """\
 acl SSL_ports port 443
@@ -217,6 +220,34 @@ def test_squid_lets_our_user_in(
     assert PASSWORD not in "\n".join(proxy.lines())
 
 
+def check_long_form(curl: Curl, url: str, plain: HttpOrigin, folder: Path) -> None:
+    """A form of 5 MB is the first thing that is sent; curl waits for no 100 with it."""
+    path = folder / "form"
+    path.write_bytes(b"x" * LONG_FORM)
+    for _ in range(2):
+        form = curl("-x", url, "-H", "Expect:", "--data-binary", f"@{path}", f"{plain.url}/upload")
+        assert json.loads(form.output)["length"] == LONG_FORM, form.errors
+
+
+def test_squid_takes_a_long_form_before_anything_else(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    tmp_path: Path,
+    squid_folder: Path,
+    access: str,
+    plain: HttpOrigin,
+) -> None:
+    with squid(program, squid_folder, access) as port:
+        proxy = start_proxy(
+            *("--via", f"http://{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
+            UNDERPASS_VIA_PASSWORD=PASSWORD,
+        )
+        check_long_form(curl, proxy.url, plain, tmp_path)
+        log = (squid_folder / "access.log").read_text()
+    assert "/407 " not in "".join(line for line in log.splitlines() if "POST" in line)
+
+
 def test_squid_lets_our_user_in_by_ntlm(
     program: Callable[[str], Path],
     curl: Curl,
@@ -240,6 +271,23 @@ def test_squid_lets_our_user_in_by_ntlm(
     assert len(plain.visits) == 3
     assert "TCP_DENIED/407" in log
     assert "HEAD" in log
+
+
+def test_squid_takes_a_long_form_before_anything_else_by_ntlm(
+    program: Callable[[str], Path],
+    curl: Curl,
+    start_proxy: StartProxy,
+    tmp_path: Path,
+    squid_folder: Path,
+    plain: HttpOrigin,
+) -> None:
+    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    with squid(program, squid_folder, access) as port:
+        proxy = start_proxy(
+            *("--via", f"http://CORP%5C{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
+            UNDERPASS_VIA_PASSWORD=PASSWORD,
+        )
+        check_long_form(curl, proxy.url, plain, tmp_path)
 
 
 def test_wrong_password_for_squid_is_answered_as_our_failure(

@@ -177,3 +177,88 @@ async def test_what_stopped_a_better_scheme_is_told(account: Account) -> None:
     account.exclude("ntlm", "no such thing")
     with pytest.raises(DialError, match=r"407 So be it \(no such thing\)"):
         await LoginTries(account).must_repeat(response(407, b"NTLM"))
+
+
+# --- before a long body
+
+
+def is_doubtful(login: LoginTries) -> bool:
+    """The same, which a checker of types does not take for a constant."""
+    return login.is_doubtful
+
+
+def test_without_a_login_nothing_is_in_doubt() -> None:
+    assert not is_doubtful(LoginTries(None))
+
+
+async def test_what_a_proxy_wants_is_in_doubt_until_a_request_has_passed(account: Account) -> None:
+    login = LoginTries(account)
+    assert is_doubtful(login)
+    login.addressed(GET)
+    await login.must_repeat(response(200))
+    assert not is_doubtful(login)
+    assert not is_doubtful(LoginTries(account))
+    # It may think of it later.
+    await LoginTries(account).must_repeat(response(407, BASIC))
+    assert is_doubtful(LoginTries(account))
+
+
+async def test_basic_that_was_good_is_not_in_doubt_until_it_is_refused(account: Account) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, BASIC))
+    assert is_doubtful(login)
+    login.addressed(GET)
+    await login.must_repeat(response(200))
+    assert not is_doubtful(LoginTries(account))
+    later = LoginTries(account)
+    later.addressed(GET)
+    await later.must_repeat(response(407, BASIC))
+    assert is_doubtful(LoginTries(account))
+
+
+async def test_a_long_body_asks_for_a_nonce_and_leaves_the_others_theirs(account: Account) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, digest(b"all")))
+    login.addressed(GET)
+    await login.must_repeat(response(200))
+    for_long = LoginTries(account)
+    assert is_doubtful(for_long)
+    await for_long.begin(for_long=True)
+    assert login_of(for_long.addressed(GET)) is None
+    assert await for_long.must_repeat(response(407, digest(b"own")))
+    assert not is_doubtful(for_long)
+    said = login_of(for_long.addressed(GET)) or b""
+    assert b'nonce="own"' in said
+    assert b"nc=00000001" in said
+    said = login_of(LoginTries(account).addressed(GET)) or b""
+    assert b'nonce="all"' in said
+    assert b"nc=00000002" in said
+
+
+async def test_a_nonce_that_was_asked_for_and_not_given_is_done_without(account: Account) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, digest(b"all")))
+    login.addressed(GET)
+    await login.must_repeat(response(200))
+    for answer, said in ((response(200), None), (response(407, BASIC), b"Basic ")):
+        for_long = LoginTries(account)
+        await for_long.begin(for_long=True)
+        for_long.addressed(GET)
+        await for_long.must_repeat(answer)
+        sent = login_of(for_long.addressed(GET))
+        assert sent is None if said is None else (sent or b"").startswith(said)
+
+
+async def test_a_bound_login_is_beyond_doubt_with_its_last_leg_or_where_it_stands(
+    account: Account,
+) -> None:
+    login = LoginTries(account)
+    await login.must_repeat(response(407, b"NTLM"))
+    assert login.must_rehearse
+    assert is_doubtful(login)
+    login.addressed(GET)
+    assert is_doubtful(login)
+    await login.must_repeat(response(200))
+    assert not is_doubtful(login)
+    # Another stream, which was kept: nobody knows for how long its login holds.
+    assert is_doubtful(LoginTries(account))
