@@ -1,4 +1,4 @@
-"""An end with the session's key that wants to use up the other's memory or time (threats.md B3).
+"""An end with the session's key that wants to use up the other's memory or time.
 
 Each test says the bytes that the attacker spends and bounds what it costs to hold them, as long as
 the attacker likes.

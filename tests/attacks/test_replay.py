@@ -1,4 +1,4 @@
-"""A box that repeats, alters and guesses, without the session's key (threats.md B4)."""
+"""A box that repeats, alters and guesses, without the session's key."""
 
 from __future__ import annotations
 
