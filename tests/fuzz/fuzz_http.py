@@ -21,8 +21,9 @@ from tests.fuzz.messages import MESSAGES
 from tests.fuzz.mutate import mutated
 from tests.fuzz.target import Target
 from tests.fuzz.texts import TEXTS
+from tests.fuzz.whole import WHOLE
 
-TARGETS = {target.name: target for target in (*MESSAGES, *TEXTS)}
+TARGETS = {target.name: target for target in (*MESSAGES, *WHOLE, *TEXTS)}
 CORPUS = Path(__file__).parent / "corpus"
 
 # Of one target before the next has its turn: long enough that the clock costs nothing.
