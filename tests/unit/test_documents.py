@@ -1,4 +1,4 @@
-"""What the documents say, held against the code: failures, limits, metrics, public names, links."""
+"""What the documents say, held against the code: failures, limits, metrics, commands, links …"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import underpass
+from underpass.cli import COMMANDS
 from underpass.config import client_kinds, proxy_kinds, server_kinds
 from underpass.errors import Failure
 from underpass.observe import GAUGES, Counter, Histogram
@@ -17,12 +18,17 @@ from underpass.options import Limits, ProxyOptions
 from underpass.server_options import ServerLimits
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
 
 _FAILURE_ROW = re.compile(r"^\| ([0-9, ]+) \| ((?:`[a-z_]+`(?:, )?)+)", re.MULTILINE)
 _OPTION_ROW = re.compile(r"^\| `([a-z_]+)` \| .* \| ([0-9]+) \| .* \|$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What is planned says so on its line.
+_COMMAND = re.compile(r"(?:^|`)underpass ([a-z]+)\b(?!.*\(later\))", re.MULTILINE)
+_WORD = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
+_MODULE = re.compile(r"-m ((?:bench|tests|scripts)[a-z_.]*[a-z_])")
 
 
 def read(name: str) -> str:
@@ -100,3 +106,21 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / parts.path).resolve() if parts.path else page
         assert target.exists(), link
         assert not parts.fragment or parts.fragment in anchors(target), link
+
+
+def commands(text: str) -> str:
+    """What of a page is to be typed: its blocks, and what stands between backquotes in a line."""
+    lines = _BLOCK.sub("", text)
+    return "\n".join([*_BLOCK.findall(text), *re.findall(r"`[^`\n]+`", lines)])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_to_be_typed_exists(page: Path) -> None:
+    text = commands(page.read_text(encoding="utf-8"))
+    assert set(_COMMAND.findall(text)) <= set(COMMANDS)
+    assert set(_WORD.findall(text)) <= set(
+        re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
+    )
+    for module in _MODULE.findall(text):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
