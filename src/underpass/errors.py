@@ -113,11 +113,11 @@ class StreamReset(StreamError):  # noqa: N818 - reads as what happened
     """The other end reset the stream; bytes in flight may be lost."""
 
 
-class StreamClosed(StreamError):  # noqa: N818
+class StreamClosed(StreamError):  # noqa: N818 - reads as what happened
     """This end had ended the stream already."""
 
 
-class StreamTimeout(StreamError):  # noqa: N818
+class StreamTimeout(StreamError):  # noqa: N818 - reads as what happened
     """A deadline on the stream passed."""
 
 
@@ -134,11 +134,11 @@ class DialError(UnderpassError):
         self.parameters = parameters or {}
 
 
-class Forbidden(DialError):  # noqa: N818
+class Forbidden(DialError):  # noqa: N818 - reads as what happened
     """Policy does not allow the address."""
 
 
-class LoginRefused(DialError):  # noqa: N818
+class LoginRefused(DialError):  # noqa: N818 - reads as what happened
     """An upstream proxy refused our user and password."""
 
 

@@ -39,7 +39,7 @@ def _is_as_told(kind: Kind, raw: Any) -> bool:
 def _converted(kind: Kind, raw: object, textual: bool) -> Any:
     import msgspec  # noqa: PLC0415 - see `_is_as_told`
 
-    wire = list[kind.wire] if kind.many else kind.wire  # type: ignore[name-defined]
+    wire = list[kind.wire] if kind.many else kind.wire  # type: ignore[name-defined]  # made as it runs
     try:
         return msgspec.convert(raw, wire, strict=not textual)
     except msgspec.ValidationError:

@@ -226,7 +226,7 @@ async def _pump_both(
         pass
 
 
-class _Ended(Exception):  # noqa: N818
+class _Ended(Exception):  # noqa: N818 - reads as what happened
     """Ends both pumps at once; never leaves this module."""
 
 

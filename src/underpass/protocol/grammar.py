@@ -24,7 +24,7 @@ NEED_DATA: Literal[Need.DATA] = Need.DATA
 Parser = Generator[Literal[Need.DATA], None, Result]
 
 
-class EndOfData(Exception):  # noqa: N818
+class EndOfData(Exception):  # noqa: N818 - reads as what happened
     """The bytes ended where a parser wanted more; parsers turn it into their own error."""
 
 

@@ -11,7 +11,7 @@ from underpass.protocol.http.credentials import Basic, Bearer
 ANONYMOUS = Principal("(anonymous)")
 
 
-class Throttled(Exception):  # noqa: N818
+class Throttled(Exception):  # noqa: N818 - reads as what happened
     """Too many failures from this client; it may try again after `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:

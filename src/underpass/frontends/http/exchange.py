@@ -17,7 +17,7 @@ from underpass.protocol.http.refusal import Refusal
 CUT = "ended by this proxy"
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):  # noqa: N818 - reads as what happened
     """Ends an exchange with a refusal instead of an answer; caught by the conversation."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -25,11 +25,11 @@ class Refused(Exception):  # noqa: N818
         self.refusal = refusal
 
 
-class ServerEnded(Exception):  # noqa: N818
+class ServerEnded(Exception):  # noqa: N818 - reads as what happened
     """The server's stream ended before a byte of the response; never leaves the front end."""
 
 
-class SendAgain(Exception):  # noqa: N818
+class SendAgain(Exception):  # noqa: N818 - says what is to be done
     """The next proxy wants the request again, with a login; never leaves the front end."""
 
 
