@@ -10,7 +10,7 @@ import ssl
 import pytest
 import trustme
 
-from tests.unit.outbound.parents import CAROL, SITE, Script, fails, free, parent
+from tests.unit.outbound.parents import CAROL, SITE, fails, free, parent
 from underpass.address import Address
 from underpass.errors import DialError, Failure
 
@@ -23,54 +23,48 @@ def refusal(fields: bytes = BASIC, body: bytes = b"", status: bytes = b"407 Who?
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, fields, len(body), body)
 
 
-def answers(*responses: bytes) -> Script:
-    """Answer the heads that come, over all streams, by a list; the heads are kept in it."""
-    waiting = list(responses)
+class Answers:
+    """A proxy that answers what comes over all its streams by a list, and keeps the heads."""
 
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while waiting:
+    def __init__(self, *responses: bytes) -> None:
+        self._waiting = list(responses)
+        self.heads: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while self._waiting:
             try:
-                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                self.heads.append(await reader.readuntil(b"\r\n\r\n"))
             except asyncio.IncompleteReadError:
                 return
-            writer.write(waiting.pop(0))
-
-    heads: list[bytes] = []
-    script.heads = heads  # type: ignore[attr-defined]
-    return script
-
-
-def heads_of(script: Script) -> list[bytes]:
-    heads: list[bytes] = script.heads  # type: ignore[attr-defined]
-    return heads
+            writer.write(self._waiting.pop(0))
 
 
 # --- HTTP CONNECT
 
 
 async def test_a_stream_is_opened_by_connect_and_early_bytes_are_kept() -> None:
-    script = answers(OK + b"early")
+    script = Answers(OK + b"early")
     async with parent(script) as p:
         stream = await p.upstream().open(SITE)
         assert await stream.receive() == b"early"
-        [head] = heads_of(script)
+        [head] = script.heads
         assert head == b"CONNECT site.example:443 HTTP/1.1\r\nHost: site.example:443\r\n\r\n"
         await free(stream)
 
 
 async def test_interim_answers_are_passed_over() -> None:
-    async with parent(answers(b"HTTP/1.1 103 Hints\r\n\r\n" + OK)) as p:
+    async with parent(Answers(b"HTTP/1.1 103 Hints\r\n\r\n" + OK)) as p:
         await free(await p.upstream().open(Address("2001:db8::1", 443)))
 
 
 async def test_a_challenge_is_answered_over_the_same_stream_and_remembered() -> None:
-    script = answers(refusal(body=b"a page for people"), OK, OK)
+    script = Answers(refusal(body=b"a page for people"), OK, OK)
     async with parent(script) as p:
         upstream = p.upstream(login=CAROL)
         await free(await upstream.open(SITE))
         assert p.accepted == 1
         await free(await upstream.open(SITE))
-        assert [LOGIN in head for head in heads_of(script)] == [False, True, True]
+        assert [LOGIN in head for head in script.heads] == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +95,7 @@ async def test_a_challenge_is_answered_over_another_stream_where_it_must(answer:
 async def test_a_refusal_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("underpass.outbound.upstream.MAX_REFUSAL_PIECES", 2)
     chunked = b"HTTP/1.1 407 Who?\r\n" + BASIC + b"Transfer-Encoding: chunked\r\n\r\n"
-    async with parent(answers(chunked + b"1\r\nx\r\n" * 3, OK)) as p:
+    async with parent(Answers(chunked + b"1\r\nx\r\n" * 3, OK)) as p:
         await free(await p.upstream(login=CAROL).open(SITE))
         assert p.accepted == 2
 
@@ -110,24 +104,24 @@ async def test_a_refused_login_ends_after_two_tries_at_most() -> None:
     def nonce(number: int) -> bytes:
         return refusal(b'Proxy-Authenticate: Digest realm="p", nonce="%d"\r\n' % number)
 
-    script = answers(*(nonce(number) for number in range(9)))
+    script = Answers(*(nonce(number) for number in range(9)))
     async with parent(script) as p:
         error = await fails(p.upstream(login=CAROL))
         assert error.failure is Failure.UPSTREAM_REFUSED
         assert error.parameters == {"received-status": 407}
-        assert len([head for head in heads_of(script) if b"Digest" in head]) == 2
+        assert len([head for head in script.heads if b"Digest" in head]) == 2
 
 
 async def test_a_stale_nonce_is_renewed() -> None:
     def challenge(more: bytes) -> bytes:
         return refusal(b'Proxy-Authenticate: Digest realm="p", nonce=%s\r\n' % more)
 
-    script = answers(challenge(b'"one"'), OK, challenge(b'"two", stale=true'), OK)
+    script = Answers(challenge(b'"one"'), OK, challenge(b'"two", stale=true'), OK)
     async with parent(script) as p:
         upstream = p.upstream(login=CAROL)
         for _ in range(2):
             await free(await upstream.open(SITE))
-        assert b'nonce="two"' in heads_of(script)[3]
+        assert b'nonce="two"' in script.heads[3]
 
 
 @pytest.mark.parametrize(
@@ -145,14 +139,14 @@ async def test_a_stale_nonce_is_renewed() -> None:
     ],
 )
 async def test_a_refusal_is_told(answer: bytes, failure: Failure, said: str) -> None:
-    async with parent(answers(answer)) as p:
+    async with parent(Answers(answer)) as p:
         error = await fails(p.upstream())
         assert error.failure is failure
         assert said in error.details
 
 
 async def test_a_malformed_challenge_is_the_proxys_fault() -> None:
-    async with parent(answers(refusal(b'Proxy-Authenticate: Basic realm="\r\n'))) as p:
+    async with parent(Answers(refusal(b'Proxy-Authenticate: Basic realm="\r\n'))) as p:
         assert (await fails(p.upstream(login=CAROL))).failure is Failure.UPSTREAM_PROTOCOL
 
 
@@ -240,7 +234,7 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def test_connect_goes_over_tls() -> None:
-    script = answers(refusal(), OK + b"early")
+    script = Answers(refusal(), OK + b"early")
     async with parent(script, serving(AUTHORITY.issue_cert("proxy.example"))) as p:
         p.trust = trusting(AUTHORITY)
         stream = await p.upstream("https", CAROL, "proxy.example").open(SITE)
@@ -255,10 +249,10 @@ async def test_a_certificate_that_proves_nothing_ends_the_dial_and_no_login_is_s
     issuer = trustme.CA() if case == "authority" else AUTHORITY
     name = "other.example" if case == "name" else "proxy.example"
     certificate = issuer.issue_cert(name, not_after=YESTERDAY if case == "expired" else None)
-    script = answers(OK)
+    script = Answers(OK)
     async with parent(script, serving(certificate)) as p:
         # Without a context of its own it trusts whom the system does.
         p.trust = None if case == "system" else trusting(AUTHORITY)
         error = await fails(p.upstream("https", CAROL, "proxy.example"))
         assert error.failure is Failure.UPSTREAM_CERTIFICATE
-        assert heads_of(script) == []
+        assert script.heads == []

@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from underpass import AccessRecord, Counters, ListenAddress, Observer, Parts, Proxy, ProxyOptions
@@ -90,21 +90,25 @@ def field_of(head: bytes, name: bytes) -> bytes | None:
 Script = Callable[["RawClient"], Awaitable[None]]
 
 
-def answers(*responses: bytes) -> Script:
-    """An origin that reads a head and its body before each of `responses`, and keeps the heads."""
+@dataclass
+class Answers:
+    """An origin that reads a head and its body before each of `responses`, and keeps both."""
 
-    async def script(visitor: RawClient) -> None:
-        for response in responses:
-            heads.append(await visitor.head())
-            size = field_of(heads[-1], b"content-length")
-            bodies.append(await visitor.exactly(int(size or b"0")))
+    responses: Sequence[bytes]
+    heads: list[bytes] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, visitor: RawClient) -> None:
+        for response in self.responses:
+            self.heads.append(await visitor.head())
+            size = field_of(self.heads[-1], b"content-length")
+            self.bodies.append(await visitor.exactly(int(size or b"0")))
             await visitor.say(response)
 
-    heads: list[bytes] = []
-    bodies: list[bytes] = []
-    script.heads = heads  # type: ignore[attr-defined]
-    script.bodies = bodies  # type: ignore[attr-defined]
-    return script
+
+def answers(*responses: bytes) -> Answers:
+    """An origin that gives these, one a request."""
+    return Answers(responses)
 
 
 @dataclass

@@ -26,7 +26,7 @@ async def test_request_and_response_are_written_anew() -> None:
         assert field_of(head, b"keep-alive") is None
         assert field_of(head, b"x-a") == b"b"
         assert (field_of(head, b"via") or b"").startswith(b"1.1 underpass-")
-        [sent] = script.heads  # type: ignore[attr-defined]
+        [sent] = script.heads
         assert sent.startswith(b"GET /a?b HTTP/1.1\r\n")
         assert field_of(sent, b"host") == there.name
         assert field_of(sent, b"x-drop") is None
@@ -55,7 +55,7 @@ async def test_a_length_body_arrives_whole() -> None:
         await client.say(request + b"01234")
         await client.say(b"56789")
         assert (await client.response())[1] == b"ok"
-        assert script.bodies == [b"0123456789"]  # type: ignore[attr-defined]
+        assert script.bodies == [b"0123456789"]
         assert (await s.record()).sent == 10
 
 
@@ -256,7 +256,7 @@ async def test_a_request_that_was_here_before_is_a_loop() -> None:
     async with origin(script) as there, stage() as s, s.client() as client:
         await client.say(get(there.name))
         await client.response()
-        via = field_of(script.heads[0], b"via") or b""  # type: ignore[attr-defined]
+        via = field_of(script.heads[0], b"via") or b""
         await client.say(get(there.name, more=b"Via: %s\r\n" % via))
         head, _ = await client.response()
         assert head.startswith(b"HTTP/1.1 502 ")
@@ -311,7 +311,7 @@ async def test_max_forwards_is_counted_down() -> None:
     async with origin(script) as there, stage() as s, s.client() as client:
         await client.say(get(there.name, more=b"Max-Forwards: 7\r\n").replace(b"GET", b"OPTIONS"))
         await client.response()
-        assert field_of(script.heads[0], b"max-forwards") == b"6"  # type: ignore[attr-defined]
+        assert field_of(script.heads[0], b"max-forwards") == b"6"
 
 
 @pytest.mark.parametrize("name", [b"Host", b"Content-Length", b"Cookie", b"Authorization", b"Via"])
@@ -322,13 +322,13 @@ async def test_a_client_cannot_have_removed_what_the_server_relies_on(name: byte
         request = get(there.name, more=fields + b"Content-Length: 5\r\n").replace(b"GET", b"POST")
         await client.say(request + b"hello")
         assert (await client.response())[1] == b"ok"
-        [sent] = script.heads  # type: ignore[attr-defined]
+        [sent] = script.heads
         assert field_of(sent, b"host") == there.name
         assert field_of(sent, b"content-length") == b"5"
         assert field_of(sent, b"cookie") == b"c"
         assert field_of(sent, b"authorization") == b"a"
         assert sent.lower().count(b"\r\nvia:") == 2
-        assert script.bodies == [b"hello"]  # type: ignore[attr-defined]
+        assert script.bodies == [b"hello"]
 
 
 async def test_options_of_a_whole_server_asks_for_it() -> None:
@@ -336,7 +336,7 @@ async def test_options_of_a_whole_server_asks_for_it() -> None:
     async with origin(script) as there, stage() as s, s.client() as client:
         await client.say(b"OPTIONS http://%s HTTP/1.1\r\nHost: h\r\n\r\n" % there.name)
         await client.response()
-        [sent] = script.heads  # type: ignore[attr-defined]
+        [sent] = script.heads
         assert sent.startswith(b"OPTIONS * HTTP/1.1\r\n")
         assert field_of(sent, b"host") == there.name
 
@@ -347,7 +347,7 @@ async def test_trace_goes_on_while_it_may() -> None:
         request = get(there.name, more=b"Max-Forwards: 1\r\n").replace(b"GET", b"TRACE")
         await client.say(request)
         await client.response()
-        [sent] = script.heads  # type: ignore[attr-defined]
+        [sent] = script.heads
         assert field_of(sent, b"max-forwards") == b"0"
 
 

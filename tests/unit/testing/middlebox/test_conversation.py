@@ -17,7 +17,7 @@ async def test_a_plain_request_goes_on_in_origin_form() -> None:
     async with walk(Behaviour(), script) as it:
         [(head, body)] = await it.ask(it.request())
     assert (status(head), body) == (200, b"hello")
-    assert script.heads[0].startswith(b"GET /page HTTP/1.1\r\n")  # type: ignore[attr-defined]
+    assert script.heads[0].startswith(b"GET /page HTTP/1.1\r\n")
 
 
 async def test_a_body_goes_on_when_it_is_whole() -> None:
@@ -29,7 +29,7 @@ async def test_a_body_goes_on_when_it_is_whole() -> None:
         assert it.origin.accepted == 0
         await client.say(request[-3:])
         assert status((await client.response())[0]) == 200
-    assert script.bodies == [b"whole"]  # type: ignore[attr-defined]
+    assert script.bodies == [b"whole"]
 
 
 async def test_an_inline_box_is_taken_for_the_server() -> None:
@@ -100,7 +100,7 @@ async def test_a_post_is_sent_again_at_once_and_later() -> None:
             while it.box.record.repeated < 2:
                 await asyncio.sleep(0.001)
     assert status(head) == 204
-    assert script.bodies == [b"a"] * 3  # type: ignore[attr-defined]
+    assert script.bodies == [b"a"] * 3
 
 
 async def test_of_two_posts_the_second_goes_first() -> None:
@@ -112,7 +112,7 @@ async def test_of_two_posts_the_second_goes_first() -> None:
                 await asyncio.sleep(0)
         await it.ask(it.request("POST", b"second"))
         assert status(await client.head()) == 204
-    assert script.bodies == [b"second", b"first"]  # type: ignore[attr-defined]
+    assert script.bodies == [b"second", b"first"]
 
 
 async def test_a_get_is_answered_from_memory() -> None:
