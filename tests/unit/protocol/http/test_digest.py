@@ -99,10 +99,10 @@ def test_a_session_binds_the_secret_to_its_nonces() -> None:
 
 def test_each_use_of_a_nonce_is_counted() -> None:
     answerer = Answerer(MUFASA)
-    assert not answerer.is_challenged
+    before = answerer.is_challenged
     assert answerer.answer(REQUEST, CNONCE) is None
     answerer.take([digest("MD5")])
-    assert answerer.is_challenged
+    assert (before, answerer.is_challenged) == (False, True)
     for count in (b"nc=00000001", b"nc=00000002"):
         assert count in (answerer.answer(REQUEST, CNONCE) or b"")
     # The same nonce goes on, another begins again.
