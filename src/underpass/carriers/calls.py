@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 
 from underpass.carriers.base import CarrierError, first_error
 from underpass.carriers.http_client import Answer, HttpClient, Request
-from underpass.carriers.methods import Methods
+from underpass.carriers.methods import REFUSED_METHOD, Methods
 from underpass.carriers.pacing import FIRST_WIDTH, OBJECTIONS, SERIAL_HOLD_SECONDS, Pacing
 
 # How often a request is sent, the first time included. Where 30% of all requests fail, one in 1,400
@@ -90,12 +90,20 @@ class Calls:
 
     async def end(self, methods: Methods) -> None:
         """Tell the server that the carrier ends, if that is quick, and let go of the streams."""
-        method, path = methods.end(self.token)
+        fewer = methods.without("DELETE")
         try:
             with contextlib.suppress(CarrierError):
-                await self.client.exchange(Request(method, path, seconds=END_SECONDS))
+                status = await self._tell_end(methods)
+                if status not in REFUSED_METHOD or fewer == methods or not fewer.can_post:
+                    return
+                if await self._tell_end(fewer) in DONE:
+                    self.pacing.refused.add("DELETE")
         finally:
             self.client.close()
+
+    async def _tell_end(self, methods: Methods) -> int:
+        method, path = methods.end(self.token)
+        return (await self.client.exchange(Request(method, path, seconds=END_SECONDS))).status
 
     @contextlib.contextmanager
     def waits(self) -> Iterator[None]:

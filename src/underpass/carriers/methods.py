@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 KNOWN = ("GET", "POST", "PUT", "DELETE")
 
+# Those that POST stands for as well as they do.
+REPLACEABLE = frozenset({"PUT", "DELETE"})
+
+# What a box says to a method that it does not let through.
+REFUSED_METHOD = frozenset({403, 405, 501})
+
 
 @dataclass(frozen=True, slots=True)
 class Methods:

@@ -116,17 +116,17 @@ class Pacing:
     `hold` is for how many seconds an idle request may wait at the server. `is_serial`: the path
     lets one request at a time through; `is_parallel`: it has shown that it lets more. Until then
     nothing waits long, as a box may go on with a request that its client has given up.
-    `is_put_refused`: it does not let PUT through, and POST in its place.
+    `refused`: methods that it does not let through, and POST in their place.
     """
 
-    __slots__ = ("_hold", "down", "is_parallel", "is_put_refused", "is_serial", "up")
+    __slots__ = ("_hold", "down", "is_parallel", "is_serial", "refused", "up")
 
     def __init__(self) -> None:
         self.up = Flow()
         self.down = Flow()
         self.is_serial = False
         self.is_parallel = False
-        self.is_put_refused = False
+        self.refused: set[str] = set()
         self._hold = FIRST_HOLD_SECONDS
 
     def __repr__(self) -> str:

@@ -10,13 +10,10 @@ import abc
 from underpass.carriers.base import Carrier, CarrierError, Feed
 from underpass.carriers.calls import Calls, side_by_side
 from underpass.carriers.http_client import HttpClient, Request
-from underpass.carriers.methods import Methods
+from underpass.carriers.methods import REFUSED_METHOD, REPLACEABLE, Methods
 from underpass.carriers.pacing import Pacing
 from underpass.carriers.pieces import new_token
 from underpass.carriers.up import Up
-
-# What a box says to a method that it does not let through.
-REFUSED_METHOD = frozenset({403, 405, 501})
 
 # The opening message and its answer: the server's work is small, the network's may be slow.
 OPEN_SECONDS = 15.0
@@ -26,7 +23,7 @@ class PostingCarrier(Carrier):
     """See the module. `pacing` outlives the carrier."""
 
     def __init__(self, client: HttpClient, methods: Methods, pacing: Pacing) -> None:
-        self._methods = _fewer(methods) if pacing.is_put_refused else methods
+        self._methods = methods.without(*pacing.refused)
         self._pacing = pacing
         self._calls = Calls(client, new_token(), pacing)
         self._up = Up(self._calls)
@@ -35,12 +32,13 @@ class PostingCarrier(Carrier):
         try:
             return await self._begin(message)
         except CarrierError as error:
-            fewer = _fewer(self._methods)
+            # Where PUT is refused, DELETE will be.
+            fewer = self._methods.without(*REPLACEABLE)
             if error.status not in REFUSED_METHOD or fewer == self._methods:
                 raise
             self._methods = fewer
         answer = await self._begin(message)
-        self._pacing.is_put_refused = True
+        self._pacing.refused |= REPLACEABLE
         return answer
 
     async def _begin(self, message: bytes) -> bytes:
@@ -66,8 +64,3 @@ class PostingCarrier(Carrier):
 
     def abort(self) -> None:
         self._calls.client.close()
-
-
-def _fewer(methods: Methods) -> Methods:
-    """Where PUT is refused, DELETE will be."""
-    return methods.without("PUT", "DELETE")

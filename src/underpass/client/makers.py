@@ -12,7 +12,6 @@ from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
 from underpass.carriers.server_url import ServerUrl
 from underpass.outbound.ways import Way, Ways
-from underpass.tunnel.joining import Maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +20,25 @@ class CarrierMaker:
 
     name: str
     make: Callable[[], Carrier]
+    pacing: Pacing
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The methods that the way was seen not to let through; POST stands for them."""
+        return frozenset(self.pacing.refused)
 
 
-def makers(url: ServerUrl, ways: Ways, carrier: str, methods: Methods) -> list[Maker]:
+def makers(url: ServerUrl, ways: Ways, carrier: str, methods: Methods) -> list[CarrierMaker]:
     """All that may work, best first; `carrier` is the name of a kind, or ``auto``.
 
     A way that is dead costs each kind only its own head start, so all ways of a kind come before
     the next kind.
     """
-    found: list[Maker] = []
+    found: list[CarrierMaker] = []
     for kind, chosen, make in _kinds(ways, methods):
         if carrier not in ("auto", kind):
             continue
-        found += [CarrierMaker(f"{kind}, {way.name}", _making(make, url, way)) for way in chosen]
+        found += [_maker(f"{kind}, {way.name}", make, url, way) for way in chosen]
     return found
 
 
@@ -78,6 +83,6 @@ def _get(client: HttpClient, pacing: Pacing) -> Carrier:
     return GetCarrier(client, pacing)
 
 
-def _making(make: _Make, url: ServerUrl, way: Way) -> Callable[[], Carrier]:
+def _maker(name: str, make: _Make, url: ServerUrl, way: Way) -> CarrierMaker:
     pacing = Pacing()
-    return lambda: make(HttpClient(url, way.make), pacing)
+    return CarrierMaker(name, lambda: make(HttpClient(url, way.make), pacing), pacing)

@@ -9,7 +9,10 @@ import json
 import os
 import secrets
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+
+from underpass.carriers.methods import REPLACEABLE
 
 # More networks than anybody meets in a year; the one not met for longest makes room.
 MAX_NETWORKS = 64
@@ -32,6 +35,17 @@ def local_network() -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What works in a network: the name of a kind and way, and the methods that are refused.
+
+    Of those only `REPLACEABLE` ones: to do without them for longer than need be costs nothing.
+    """
+
+    carrier: str
+    refused: frozenset[str] = frozenset()
+
+
 class NetworkMemory:
     """See the module. What can't be read or written is not remembered: nothing depends on it."""
 
@@ -45,18 +59,18 @@ class NetworkMemory:
         # A digest: the file need not tell where somebody has been.
         return hashlib.sha256(where.encode()).hexdigest()[:32]
 
-    def recall(self) -> str | None:
-        """The name of what worked here; None where nothing is known."""
-        return self._read().get(self._key())
+    def recall(self) -> Worked | None:
+        """What worked here; None where nothing is known."""
+        return _worked(self._read().get(self._key()))
 
-    def remember(self, name: str) -> None:
+    def remember(self, worked: Worked) -> None:
         """This works here."""
         known = self._read()
         key = self._key()
-        if known.get(key) == name:
+        if _worked(known.get(key)) == worked:
             return
         known.pop(key, None)
-        known[key] = name
+        known[key] = {"carrier": worked.carrier, "refused": sorted(worked.refused)}
         while len(known) > MAX_NETWORKS:
             del known[next(iter(known))]
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
@@ -65,7 +79,7 @@ class NetworkMemory:
             draft.write_text(json.dumps(known))
             os.replace(draft, self._path)
 
-    def _read(self) -> dict[str, str]:
+    def _read(self) -> dict[str, object]:
         try:
             with self._path.open("rb") as file:
                 known = json.loads(file.read(MAX_BYTES))
@@ -73,4 +87,15 @@ class NetworkMemory:
             return {}
         if not isinstance(known, dict):
             return {}
-        return {key: value for key, value in known.items() if isinstance(value, str)}
+        return {key: value for key, value in known.items() if _worked(value) is not None}
+
+
+def _worked(value: object) -> Worked | None:
+    """What stands in the file; a name alone, as older versions wrote it; None for what is none."""
+    if isinstance(value, str):
+        return Worked(value)
+    if not isinstance(value, dict) or not isinstance(value.get("carrier"), str):
+        return None
+    refused = value.get("refused")
+    listed = refused if isinstance(refused, list) else []
+    return Worked(value["carrier"], frozenset(one for one in REPLACEABLE if one in listed))

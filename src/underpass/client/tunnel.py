@@ -14,8 +14,8 @@ from typing import Any
 from underpass.address import Address
 from underpass.carriers.methods import Methods
 from underpass.client.chains import chains_for
-from underpass.client.makers import makers
-from underpass.client.network import NetworkMemory
+from underpass.client.makers import CarrierMaker, makers
+from underpass.client.network import NetworkMemory, Worked
 from underpass.client.profile import Profile, forget_code
 from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
@@ -26,7 +26,6 @@ from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, TlsSeen, Trust
 from underpass.outbound.ways import Ways
 from underpass.tunnel.greeting import ClientIdentity, Greeter, HandshakeRefused
-from underpass.tunnel.joining import Maker
 from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
 
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Plan:
     """What is tried on a passage: `makers`, best first, but what `memory` recalls before all."""
 
     passage: Passage
-    makers: Sequence[Maker]
+    makers: Sequence[CarrierMaker]
     memory: NetworkMemory
 
     @property
@@ -80,7 +79,21 @@ class Plan:
     def first(self) -> int | None:
         """Which of them worked here before; None where nothing is known."""
         recalled = self.memory.recall()
-        return self.names.index(recalled) if recalled in self.names else None
+        name = recalled.carrier if recalled is not None else ""
+        return self.names.index(name) if name in self.names else None
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The methods that were refused on any of its ways."""
+        return frozenset().union(*(maker.refused for maker in self.makers))
+
+    def remember(self, carrier: str) -> Worked:
+        """Remember that `carrier` works here, and what is refused; what that comes to."""
+        recalled = self.memory.recall()
+        before = recalled.refused if recalled is not None else frozenset()
+        worked = Worked(carrier, before | self.refused)
+        self.memory.remember(worked)
+        return worked
 
 
 Tell = Callable[[TunnelUp | TunnelDown], None]
@@ -103,6 +116,7 @@ class ClientTunnel:
         self._tell = tell
         self._tasks = asyncio.TaskGroup()
         self._up = asyncio.Event()
+        self._worked: Worked | None = None
 
     async def __aenter__(self) -> ClientTunnel:
         self._plan = plan = await self.plan(self._passage)
@@ -120,7 +134,7 @@ class ClientTunnel:
 
     def replace(self, plan: Plan) -> None:
         """Go on over another passage: a new carrier over it takes the place of the present one."""
-        self._plan = plan
+        self._plan, self._worked = plan, None
         self._keeper.replace(plan.makers, plan.first())
 
     async def plan(self, passage: Passage) -> Plan:
@@ -135,13 +149,15 @@ class ClientTunnel:
             )
         trust = Trust(profile.pin or None, passage.authorities, passage.lets_open)
         ways = Ways(profile.url, chains, direct.open, ServerTls(trust, self._tls_seen))
-        kinds = makers(profile.url, ways, passage.carrier, passage.methods)
+        memory = NetworkMemory(passage.state / MEMORY_FILE, str(profile.url), str(passage.via))
+        recalled = memory.recall()
+        methods = passage.methods.without(*recalled.refused) if recalled else passage.methods
+        kinds = makers(profile.url, ways, passage.carrier, methods)
         if not kinds:
             raise ConfigurationError(
                 f"carrier: {passage.carrier} needs other methods than those that may be used"
             )
-        path = passage.state / MEMORY_FILE
-        return Plan(passage, kinds, NetworkMemory(path, str(profile.url), str(passage.via)))
+        return Plan(passage, kinds, memory)
 
     def _tls_seen(self, seen: TlsSeen) -> None:
         if seen.is_opened and self._plan.passage.lets_open:
@@ -167,11 +183,14 @@ class ClientTunnel:
         self._running.cancel()
         # Without the error: it is the caller's own, and goes on as it is.
         await self._tasks.__aexit__(None, None, None)
+        # How a carrier ends is seen only now.
+        if self._worked is not None and not self._plan.refused <= self._worked.refused:
+            self._plan.remember(self._worked.carrier)
 
     def _heard(self, event: TunnelUp | TunnelDown) -> None:
         if isinstance(event, TunnelUp):
             self._up.set()
-            self._plan.memory.remember(event.carrier)
+            self._worked = self._plan.remember(event.carrier)
             self._let_in()
         else:
             self._up.clear()

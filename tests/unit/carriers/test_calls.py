@@ -108,6 +108,32 @@ async def test_the_end_is_told_once_and_not_waited_for_long() -> None:
     assert lines == ["DELETE /T"]
 
 
+async def test_an_end_that_is_refused_either_way_teaches_nothing() -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line)
+        return refused(405)
+
+    async with answering(answer) as (client, _):
+        calls = calls_of(client)
+        await calls.end(Methods())
+    assert lines == ["DELETE /T", "POST /T/end"]
+    assert calls.pacing.refused == set()
+
+
+async def test_get_alone_has_nothing_to_stand_for_it() -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line)
+        return refused(405)
+
+    async with answering(answer) as (client, _):
+        await calls_of(client).end(Methods(frozenset({"GET"})))
+    assert lines == ["GET /T/end"]
+
+
 def test_a_path_that_is_only_slow_is_not_serial() -> None:
     assert helped(1.0, 0.1)
     assert not helped(10.0, 0.1)

@@ -70,6 +70,7 @@ async def test_a_refused_method_is_not_tried_again_by_the_next_carrier() -> None
             assert await carrier.open(b"hello") == b"welcome"
             carrier.abort()
     assert lines == ["PUT", "POST", "POST"]
+    assert pacing.refused == {"PUT", "DELETE"}
 
 
 async def test_a_method_is_tried_again_where_the_other_was_refused_too() -> None:
@@ -85,6 +86,28 @@ async def test_a_method_is_tried_again_where_the_other_was_refused_too() -> None
             with pytest.raises(CarrierError):
                 await NothingDown(client, Methods(), pacing).open(b"hello")
     assert lines == ["PUT", "POST"] * 2
+    assert pacing.refused == set()
+
+
+@pytest.mark.parametrize("status", [403, 405, 501])
+async def test_post_stands_for_delete_where_that_alone_is_refused(status: int) -> None:
+    lines: list[str] = []
+
+    async def answer(line: str, body: bytes) -> bytes:
+        lines.append(line.split()[0])
+        if lines[-1] == "DELETE":
+            return refused(status)
+        return ok(b"welcome") if body == b"hello" else NOTHING
+
+    pacing = Pacing()
+    async with answering(answer) as (client, _):
+        for _ in range(2):
+            carrier = NothingDown(client, Methods(), pacing)
+            await carrier.open(b"hello")
+            with pytest.raises(CarrierError, match="nothing comes down"):
+                await carrier.run(ScriptedFeed())
+    assert lines == ["PUT", "DELETE", "POST", "PUT", "POST"]
+    assert pacing.refused == {"DELETE"}
 
 
 async def test_a_limit_that_was_learned_holds_from_the_beginning() -> None:

@@ -71,6 +71,7 @@ def test_each_makes_its_own_kind_anew() -> None:
     url = ServerUrl.parse("http://t.example/")
     ways = Ways(url, [()], dial, ServerTls(Trust()))
     found = makers(url, ways, "auto", Methods())
+    assert [maker.refused for maker in found] == [frozenset()] * 4
     kinds: list[type[Carrier]] = [WebSocketCarrier, StreamCarrier, PollCarrier, GetCarrier]
     for maker, kind in zip(found, kinds, strict=True):
         first = maker.make()

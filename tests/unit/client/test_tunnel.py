@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,15 @@ from tests.unit.test_tunnel_server import echo, house
 from tests.unit.tunnel_client import invite_to
 from underpass.address import Address
 from underpass.carriers.methods import Methods
-from underpass.client import profile
+from underpass.carriers.server_url import ServerUrl
+from underpass.client import network, profile
+from underpass.client.profile import Profile
 from underpass.client.tunnel import ClientTunnel, Passage
 from underpass.client_options import ClientOptions, Through
 from underpass.errors import ConfigurationError
 from underpass.protocol.invite import Invite
+from underpass.testing.middlebox import Behaviour, Middlebox
+from underpass.testing.middlebox.behaviour import ALL_METHODS
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
@@ -61,6 +67,50 @@ async def test_what_worked_is_tried_first_the_next_time(tmp_path: Path) -> None:
         async with ClientTunnel(joined, passage(tmp_path)) as tunnel:
             await tunnel.up()
             assert tunnel.keeper.carrier == "poll, direct"
+
+
+@contextlib.asynccontextmanager
+async def refusing(tmp_path: Path, *methods: str) -> AsyncIterator[tuple[Profile, Middlebox]]:
+    """A profile whose server stands behind a box that lets no `methods` through."""
+    async with asyncio.timeout(SECONDS), house(tmp_path / "server") as server:
+        behaviour = Behaviour(methods=ALL_METHODS - {*methods})
+        where = ServerUrl.parse(server.url).address
+        async with Middlebox(behaviour, where) as box:
+            invite = invite_to(tmp_path / "server", f"http://{box.address}")
+            yield profile.join(invite, tmp_path / "work.toml"), box
+
+
+async def asked(joined: Profile, through: Passage, box: Middlebox) -> set[bytes]:
+    """The methods that a client asks with, from its start to its end."""
+    box.record.heads.clear()
+    async with ClientTunnel(joined, through) as tunnel:
+        await tunnel.up()
+    return {head.method for head in box.record.heads}
+
+
+@pytest.mark.parametrize("refused", [("PUT", "DELETE"), ("DELETE",)], ids=["both", "DELETE"])
+async def test_what_was_refused_is_not_tried_the_next_time(
+    tmp_path: Path, refused: tuple[str, ...]
+) -> None:
+    through = passage(tmp_path, "poll", "GET,POST,PUT,DELETE")
+    names = {method.encode() for method in refused}
+    async with refusing(tmp_path, *refused) as (joined, box):
+        assert await asked(joined, through, box) & names == {refused[0].encode()}
+        # Not forgotten by who did not have to learn it.
+        for _ in range(2):
+            again = await asked(profile.load(joined.path), through, box)
+            assert not again & names
+            assert b"POST" in again
+
+
+async def test_another_network_may_let_it_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = passage(tmp_path, "poll", "GET,POST,PUT,DELETE")
+    async with refusing(tmp_path, "PUT", "DELETE") as (joined, box):
+        await asked(joined, through, box)
+        monkeypatch.setattr(network, "local_network", lambda: "203.0.113.0/24")
+        assert b"PUT" in await asked(profile.load(joined.path), through, box)
 
 
 async def test_a_refusal_is_raised_and_told(tmp_path: Path) -> None:
