@@ -53,7 +53,7 @@ with selectors.DefaultSelector() as selector:
             if key.fileobj == lifeline:
                 os._exit(0)
             try:
-                client, _ = key.fileobj.accept()  # type: ignore[union-attr]
+                client, _ = key.fileobj.accept()  # type: ignore[union-attr]  # a listener's
             except BlockingIOError:
                 continue
             with client:

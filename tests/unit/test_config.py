@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("underpass.toml")
 
 
-def refusal(config: Path | None = None, **places: dict[str, object]) -> str:
+def refusal(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load_proxy_options(config, places.get("environ"), places.get("flags"))  # type: ignore[arg-type]
+        load_proxy_options(config, environ, flags)
     return str(caught.value)
 
 
@@ -320,8 +325,12 @@ def test_several_listeners_may_ask_for_any_port() -> None:
 # --- secrets
 
 
-def via_password(**places: object) -> str:
-    via = load_proxy_options(**places).via  # type: ignore[arg-type]
+def via_password(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> str:
+    via = load_proxy_options(config, environ, flags).via
     assert via is not None
     return via.password
 
@@ -339,7 +348,7 @@ def test_the_password_comes_from_a_file_then_the_environment_then_the_url(tmp_pa
 @pytest.mark.parametrize("place", ["file", "environment"])
 def test_a_password_without_a_user_is_refused(tmp_path: Path, place: str) -> None:
     flags: dict[str, object] = {"via": "http://p:1"}
-    environ: dict[str, object] = {"UNDERPASS_VIA_PASSWORD": "hidden"}
+    environ = {"UNDERPASS_VIA_PASSWORD": "hidden"}
     if place == "file":
         flags["via_password_file"] = str(write(tmp_path / "secret", "hidden"))
         environ = {}

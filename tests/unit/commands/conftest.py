@@ -48,8 +48,8 @@ class Started:
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     started = Started()
     app, supervisor = types.ModuleType("underpass.app"), types.ModuleType("underpass.supervisor")
-    app.run_proxy = started.run_proxy  # type: ignore[attr-defined]
-    supervisor.run_workers = started.run_workers  # type: ignore[attr-defined]
+    monkeypatch.setattr(app, "run_proxy", started.run_proxy, raising=False)
+    monkeypatch.setattr(supervisor, "run_workers", started.run_workers, raising=False)
     monkeypatch.setitem(sys.modules, "underpass.app", app)
     monkeypatch.setitem(sys.modules, "underpass.supervisor", supervisor)
     return started

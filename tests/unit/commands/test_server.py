@@ -30,7 +30,7 @@ class StartedServer:
 def server(monkeypatch: pytest.MonkeyPatch) -> StartedServer:
     server = StartedServer()
     app = types.ModuleType("underpass.app")
-    app.run_server = server.run_server  # type: ignore[attr-defined]
+    monkeypatch.setattr(app, "run_server", server.run_server, raising=False)
     monkeypatch.setitem(sys.modules, "underpass.app", app)
     monkeypatch.setenv("UNDERPASS_STATE", "state")
     return server

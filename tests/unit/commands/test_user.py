@@ -41,9 +41,9 @@ class Users:
 def users(monkeypatch: pytest.MonkeyPatch) -> Users:
     users = Users()
     store = types.ModuleType("underpass.server.user_store")
-    store.SqliteUserStore = lambda state: state  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "SqliteUserStore", lambda state: state, raising=False)
     server = types.ModuleType("underpass.server")
-    server.user_commands = users  # type: ignore[attr-defined]
+    monkeypatch.setattr(server, "user_commands", users, raising=False)
     monkeypatch.setitem(sys.modules, "underpass.server", server)
     monkeypatch.setitem(sys.modules, "underpass.server.user_store", store)
     return users

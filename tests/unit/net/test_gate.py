@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from underpass.net.gate import Gate, GateLimits, Ticket
 from underpass.observe import Counter, Counters
@@ -72,7 +73,7 @@ def test_evict_all_ends_everyone_inside() -> None:
     ended: list[str] = []
     for client in ("192.0.2.1", "192.0.2.2"):
         ticket = admit(gate, client)
-        ticket.on_evict(lambda client=client: ended.append(client))  # type: ignore[misc]
+        ticket.on_evict(partial(ended.append, client))
     gate.evict_all()
     assert sorted(ended) == ["192.0.2.1", "192.0.2.2"]
 

@@ -16,7 +16,7 @@ from tests.unit.outbound.relaying import ANSWER, AUTHORITY, Heads, server, servi
 from underpass.address import Address
 from underpass.errors import ConfigurationError, DialError, Failure
 from underpass.net.resolve import Resolver
-from underpass.net.stream import Dial
+from underpass.net.stream import Dial, Stream
 from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import Proof, ServerTls, TlsSeen, Trust, key_hash
 
@@ -169,22 +169,22 @@ async def test_a_page_that_came_before_tls_began_is_told_as_that() -> None:
         writer.write(PAGE)
         await reader.read()
 
-    async def after_a_page(address: Address) -> object:
+    async def after_a_page(address: Address) -> Stream:
         stream = await inner(address)
         stream.unread(await stream.receive())
         return stream
 
     async with server(early) as port:
         with pytest.raises(DialError, match="does not speak TLS"):
-            await ServerTls(Trust()).dial(after_a_page)(Address(NAME, port))  # type: ignore[arg-type]
+            await ServerTls(Trust()).dial(after_a_page)(Address(NAME, port))
 
 
 async def test_a_proxys_own_certificate_is_not_taken_for_the_servers() -> None:
-    async def refuses(address: Address) -> object:
+    async def refuses(address: Address) -> Stream:
         raise DialError(Failure.UPSTREAM_CERTIFICATE, "the proxy's")
 
     with pytest.raises(DialError, match="the proxy's") as caught:
-        await ServerTls(Trust()).dial(refuses)(Address(NAME, 443))  # type: ignore[arg-type]
+        await ServerTls(Trust()).dial(refuses)(Address(NAME, 443))
     assert "somebody opens" not in caught.value.details
 
 
