@@ -102,7 +102,7 @@ def _identity(place: Place, secret: str) -> Path:
     leaf, *others = load_pem_x509_certificates(files.chain.read_bytes())
     encryption = BestAvailableEncryption(secret.encode())
     # trustme makes keys of the two kinds that PKCS #12 holds.
-    identity = serialize_key_and_certificates(b"bench", key, leaf, others, encryption)  # type: ignore[arg-type]
+    identity = serialize_key_and_certificates(b"bench", key, leaf, others, encryption)  # type: ignore[arg-type]  # see above
     file = place.directory / "identity.p12"
     file.touch(mode=0o600)
     file.write_bytes(identity)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 import pytest
 
-from tests.house.source import MODULES, UNIT_TESTS, Module
+from tests.house.source import MODULES, ROOT, UNIT_TESTS, Module
 from underpass.errors import Failure
+
+# An exception from a rule of the linter's or the type checker's, and nothing behind it.
+_BARE = re.compile(r"# (?:type: ignore(?:\[[a-z-]+\])?|noqa(?:: [A-Z0-9, ]+)?)$")
 
 # Names that say nothing of what is inside.
 EMPTY_NAMES = {"util", "utils", "common", "helper", "helpers", "misc"}
@@ -95,3 +99,15 @@ def test_every_failure_is_used() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Failure"
     }
     assert {failure.name for failure in Failure} - used == set()
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "bench", "scripts", "examples"])
+def test_every_exception_from_a_rule_has_its_reason_beside_it(folder: str) -> None:
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not path.is_relative_to(ROOT / "bench" / "peers")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if _BARE.search(line)
+    ]
+    assert bare == []
