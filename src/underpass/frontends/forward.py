@@ -6,7 +6,7 @@ import logging
 
 from underpass.address import Address
 from underpass.errors import DialError, StreamError
-from underpass.frontends.base import Visit, relay_visit
+from underpass.frontends.base import Visit, VisitRelay
 from underpass.net.early import EarlyData, EarlyDial, without_early
 from underpass.net.gate import Ticket
 from underpass.net.stream import Dial, Stream
@@ -31,6 +31,7 @@ class ForwardFrontEnd:
         self._dial = early or without_early(dial)
         self._address = address
         self._observer = observer
+        self._relay = VisitRelay(observer)
 
     async def serve(self, stream: Stream, ticket: Ticket) -> None:
         """Serve one client until its stream ends. Raises nothing but cancellation."""
@@ -40,7 +41,7 @@ class ForwardFrontEnd:
             early = EarlyData(stream)
             destination = await self._dial(self._address, early)
             visit.status = SUCCEEDED
-            await relay_visit(visit, stream, destination, self._observer, early.sent)
+            await self._relay.relay(visit, ticket, stream, destination, early.sent)
         except DialError as error:
             visit.status = error.failure.status
             visit.reason = str(error)
@@ -51,4 +52,4 @@ class ForwardFrontEnd:
             visit.reason = str(error)
             stream.abort()
         finally:
-            self._observer.access(visit.record())
+            self._relay.left(visit, ticket)

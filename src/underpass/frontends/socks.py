@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, field
 
 from underpass.errors import DialError, RemoteProtocolError, StreamError
-from underpass.frontends.base import Visit, relay_visit
+from underpass.frontends.base import Visit, VisitRelay
 from underpass.net.clock import Alarm, TimeLimit
 from underpass.net.early import EarlyData, EarlyDial, without_early
 from underpass.net.gate import Ticket
@@ -61,6 +61,7 @@ class SocksFrontEnd:
     ) -> None:
         self._dial = early or without_early(dial)
         self._observer = observer
+        self._relay = VisitRelay(observer)
         self._login = login
         self._asking: Alarm[TimeLimit] = Alarm(REQUEST_SECONDS, TimeLimit.expire)
 
@@ -83,7 +84,7 @@ class SocksFrontEnd:
             logger.exception("SOCKS client %s failed", ticket.client)
             stream.abort()
         finally:
-            self._observer.access(visit.record())
+            self._relay.left(visit, ticket)
 
     async def _serve(self, stream: Stream, ticket: Ticket, visit: Visit) -> None:
         with TimeLimit(None, self._asking):
@@ -105,7 +106,7 @@ class SocksFrontEnd:
         except StreamError:
             destination.abort()
             raise
-        await relay_visit(visit, stream, destination, self._observer, early.sent)
+        await self._relay.relay(visit, ticket, stream, destination, early.sent)
 
     async def _request(self, stream: Stream) -> SocksRequest:
         data = await stream.receive()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from underpass.errors import StreamError
 from underpass.net.ending import Ending, RelayTimeouts, Transfer
+from underpass.net.joint import Joiner
 from underpass.net.splice import Splicer
 from underpass.net.stream import Stream
-from underpass.net.transport import FLUSH_SECONDS, TransportStream
-from underpass.protocol.frames import Payload
+from underpass.net.transport import TransportStream
 
 __all__ = ["Ending", "RelayTimeouts", "Tally", "Transfer", "relay"]
 
@@ -35,14 +35,23 @@ def relay(
     """
     tally = tally or _Progress()
     if isinstance(left, TransportStream) and isinstance(right, TransportStream):
-        return _relay_transports(left, right, timeouts, tally)
+        splicer, one, other = Splicer(timeouts), left, right
+        return _relay_without(lambda done: splicer.splice(one, other, done), tally)
     if left.can_pour and right.can_pour:
-        return _relay_pouring(left, right, timeouts, tally)
+        joiner = Joiner(timeouts)
+        return _relay_without(lambda done: joiner.join(left, right, done), tally)
     return _relay_streams(left, right, timeouts, tally)
 
 
-async def _relay_transports(
-    left: TransportStream, right: TransportStream, timeouts: RelayTimeouts, tally: Tally
+class _Standing(Protocol):
+    """Two streams that need no task, which only waits for their end."""
+
+    def cut(self) -> None:
+        """End both now."""
+
+
+async def _relay_without(
+    start: Callable[[Callable[[Transfer], object]], _Standing], tally: Tally
 ) -> Transfer:
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     transfers: list[Transfer] = []
@@ -52,133 +61,15 @@ async def _relay_transports(
         if not over.done():
             over.set_result(None)
 
-    spliced = Splicer(timeouts).splice(left, right, done)
+    standing = start(done)
     try:
         await over
     except asyncio.CancelledError:
-        spliced.cut()
+        standing.cut()
         [transfer] = transfers
         tally.sent, tally.received = transfer.sent, transfer.received
         raise
     return transfers[0]
-
-
-class _Side:
-    """One stream of a joint: what comes over it is put to the other. A `Sink`."""
-
-    __slots__ = ("_end", "_lost", "count", "other", "tap")
-
-    other: _Side
-
-    def __init__(self, stream: Stream, end: _Joint, lost: Ending) -> None:
-        self._end = end
-        self._lost = lost
-        self.count = 0
-        self.tap = stream.pour(self)
-
-    def came(self, data: Payload) -> None:
-        self.count += len(data)
-        sink = self.other.tap
-        sink.put(data)
-        if sink.is_full:
-            self.tap.hold()
-
-    def ready(self) -> None:
-        self.other.tap.go_on()
-
-    def ended(self) -> None:
-        if not self._end.has_fin:
-            # The second is left to whoever then closes both: closing sends it.
-            self.other.tap.end_sending()
-        self._end.one_ended()
-
-    def lost(self, error: StreamError | None) -> None:
-        self._end.finish(Ending.COMPLETE if error is None else self._lost)
-
-
-class _Joint:
-    """Two streams that pour, each into the other, and the future of their end."""
-
-    __slots__ = ("_fins", "_timeouts", "_timers", "_total", "done", "left", "right")
-
-    def __init__(self, left: Stream, right: Stream, timeouts: RelayTimeouts) -> None:
-        self._timeouts = timeouts
-        self._fins = 0
-        self._total = -1
-        self._timers: list[asyncio.TimerHandle] = []
-        self.done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self.left = _Side(left, self, Ending.LEFT_RESET)
-        self.right = _Side(right, self, Ending.RIGHT_RESET)
-        self.left.other, self.right.other = self.right, self.left
-
-    def start(self) -> None:
-        if self._timeouts.idle:
-            self._watch_idle()
-        self.left.tap.go_on()
-        self.right.tap.go_on()
-
-    @property
-    def has_fin(self) -> bool:
-        return self._fins > 0
-
-    def one_ended(self) -> None:
-        self._fins += 1
-        if self._fins == 2:
-            self.finish(Ending.COMPLETE)
-        elif self._timeouts.half_close:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(
-                self._timeouts.half_close, self.finish, Ending.HALF_CLOSE_TIMEOUT
-            )
-            self._timers.append(timer)
-
-    def finish(self, ending: Ending) -> None:
-        if not self.done.done():
-            self.done.set_result(ending)
-
-    def _watch_idle(self) -> None:
-        """Look at the byte counts once an idle time: no timer is touched for a read."""
-        total = self.left.count + self.right.count
-        if total == self._total:
-            self.finish(Ending.IDLE)
-            return
-        self._total = total
-        loop = asyncio.get_running_loop()
-        self._timers[:1] = [loop.call_later(self._timeouts.idle, self._watch_idle)]
-
-    def stop(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-
-
-async def _relay_pouring(
-    left: Stream, right: Stream, timeouts: RelayTimeouts, tally: Tally
-) -> Transfer:
-    joint = _Joint(left, right, timeouts)
-    try:
-        joint.start()
-        ending = await joint.done
-    except asyncio.CancelledError:
-        left.abort()
-        right.abort()
-        tally.sent, tally.received = joint.left.count, joint.right.count
-        raise
-    finally:
-        joint.stop()
-    await _free(left, right, ending)
-    return Transfer(joint.left.count, joint.right.count, ending)
-
-
-async def _free(left: Stream, right: Stream, ending: Ending) -> None:
-    if ending is not Ending.COMPLETE:
-        left.abort()
-        right.abort()
-        return
-    left.close_soon()
-    right.close_soon()
-    for stream in (left, right):
-        if isinstance(stream, TransportStream):
-            await stream.wait_flushed(FLUSH_SECONDS)
 
 
 class _Progress:

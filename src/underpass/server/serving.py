@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from underpass.access import Principal
 from underpass.errors import DialError, Failure, Forbidden, StreamReset, UserError
 from underpass.net.clock import TimeLimit
-from underpass.net.relay import RelayTimeouts, relay
+from underpass.net.ending import Ending, RelayTimeouts, Transfer
+from underpass.net.joint import Joiner, Joint
 from underpass.net.stream import Dial, Stream
 from underpass.observe import AccessRecord, Counter, Observer
 from underpass.outbound.guard import Guard
 from underpass.protocol.frames import Kind
 from underpass.server.members import Members
+from underpass.server.standing import StandingStreams
 from underpass.server.user_store import User
 from underpass.tunnel.offer import Offer
 
@@ -31,6 +35,12 @@ DIALS_AT_ONCE = 128
 # What stands in the access log for the method of a request.
 METHOD = "TUNNEL"
 
+# The access line's word for a stream that stood when its session was ended from here.
+CUT = "ended by this server"
+
+# By name, as an enum's member costs ten times what a name does.
+_TUNNELS = Counter.TUNNELS_OPEN.value
+
 
 @dataclass(slots=True)
 class Visitor:
@@ -40,6 +50,7 @@ class Visitor:
     name: str
     client: str
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
+    standing: StandingStreams = field(default_factory=StandingStreams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +61,12 @@ class ServingOptions:
     streams: int = 4096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Work:
-    """One stream so far; `sent` and `received` are also where a cancelled relay leaves them."""
+    """One stream so far: `counted` is the user among whose open streams it counts.
+
+    `joint` is there once it `stands` without the task that dialled for it.
+    """
 
     visitor: Visitor
     address: str
@@ -63,6 +77,14 @@ class _Work:
     sent: int = 0
     received: int = 0
     reason: str = ""
+    counted: str = ""
+    stands: bool = False
+    joint: Joint | None = None
+
+    def cut(self) -> None:
+        """End it, which stands."""
+        if self.joint is not None:
+            self.joint.cut()
 
     def record(self, now: float) -> AccessRecord:
         return AccessRecord(
@@ -88,17 +110,20 @@ class StreamServer:
         self._members = members
         self._observer = observer
         self._options = options
+        self._joiner = Joiner(options.relay)
         self._open: collections.Counter[str] = collections.Counter()
 
     def replace(self, guard: Guard, options: ServingOptions) -> None:
         """Go by another policy and other options."""
         self._guard = guard
         self._options = options
+        if options.relay != self._joiner.timeouts:
+            # Streams that stand go on as they began.
+            self._joiner = Joiner(options.relay)
 
     async def serve(self, offer: Offer, visitor: Visitor) -> None:
-        """Answer one offer and relay until the stream has ended."""
-        loop = asyncio.get_running_loop()
-        work = _Work(visitor, str(offer.address), loop.time())
+        """Answer one offer. A stream that is accepted then stands without this task."""
+        work = _Work(visitor, str(offer.address), time.monotonic())
         try:
             await self._serve(offer, work)
         except DialError as error:
@@ -108,7 +133,7 @@ class StreamServer:
         except StreamReset as error:
             work.reason = str(error)
         except asyncio.CancelledError:
-            work.reason = "ended by this server"
+            work.reason = CUT
             raise
         except Exception:
             # A bug of ours must not end the session's other streams.
@@ -120,7 +145,8 @@ class StreamServer:
                 end.abort()
             work.status, work.reason = failure.status, failure.phrase
         finally:
-            self._observer.access(work.record(loop.time()))
+            if work.joint is None:
+                self._over(work)
 
     async def _serve(self, offer: Offer, work: _Work) -> None:
         if offer.kind is not Kind.BYTES:
@@ -130,12 +156,8 @@ class StreamServer:
         if self._open[user.name] >= most:
             raise DialError(Failure.CONNECTION_LIMIT, f"{user.name} has {most} streams open")
         self._open[user.name] += 1
-        try:
-            await self._relay(offer, work, Principal(user.name, user.rules))
-        finally:
-            self._open[user.name] -= 1
-            if not self._open[user.name]:
-                del self._open[user.name]
+        work.counted = user.name
+        await self._relay(offer, work, Principal(user.name, user.rules))
 
     async def _user(self, visitor: Visitor) -> User:
         try:
@@ -156,14 +178,30 @@ class StreamServer:
             destination.abort()
             raise
         work.status, work.ends = 200, (stream, destination)
-        counters = self._observer.counters
-        counters.add(Counter.TUNNELS_OPEN)
-        try:
-            transfer = await relay(stream, destination, self._options.relay, work)
-        finally:
-            counters.add(Counter.TUNNELS_OPEN, -1)
-        work.sent, work.received = transfer.sent, transfer.received
-        work.reason = transfer.ending.value
+        self._stand(work, stream, destination)
+
+    def _stand(self, work: _Work, stream: Stream, destination: Stream) -> None:
+        """Relay without a task: what is kept of it is `work`."""
+        work.stands = True
+        self._observer.counters.slots[_TUNNELS] += 1
+        work.visitor.standing.add(work)
+        work.joint = self._joiner.join(stream, destination, partial(self._ended, work))
+
+    def _ended(self, work: _Work, transfer: Transfer) -> None:
+        work.sent, work.received, ending = transfer
+        work.reason = CUT if ending is Ending.CUT else ending.value
+        self._over(work)
+
+    def _over(self, work: _Work) -> None:
+        """Let go of all that it held, and write its line."""
+        if work.stands:
+            self._observer.counters.slots[_TUNNELS] -= 1
+            work.visitor.standing.discard(work)
+        if name := work.counted:
+            self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
+        self._observer.access(work.record(time.monotonic()))
 
 
 async def _dial(dial: Dial, offer: Offer) -> Stream:

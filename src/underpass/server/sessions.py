@@ -82,9 +82,13 @@ class ServedSession:
             accepting = tasks.create_task(self._accept(server, tasks), name="accepting")
             try:
                 await self.tunnel.closed()
+            except asyncio.CancelledError:
+                self.visitor.standing.cut()
+                raise
             finally:
                 accepting.cancel()
                 self.tunnel.abort(CloseCode.SHUTDOWN, "the server has ended")
+        await self.visitor.standing.wait_empty()
 
     async def _accept(self, server: StreamServer, tasks: asyncio.TaskGroup) -> None:
         while True:

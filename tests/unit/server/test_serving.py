@@ -12,6 +12,7 @@ from tests.unit.server.town import Town, town
 from underpass.access import Policy, Principal
 from underpass.address import Address
 from underpass.errors import DialError, Failure, StreamReset, UserError
+from underpass.net.joint import Joiner, Joint
 from underpass.net.relay import RelayTimeouts
 from underpass.net.stream import Stream
 from underpass.observe import AccessRecord, Counter
@@ -116,6 +117,17 @@ async def test_a_stream_that_the_server_ends_is_recorded(tmp_path: Path) -> None
     assert record.reason == "reset by client"
 
 
+async def test_a_stream_whose_server_is_cancelled_is_recorded(tmp_path: Path) -> None:
+    async with town(tmp_path) as it, origin(echo) as there, it.member().tunnel() as tunnel:
+        stream = await tunnel.open(address(there.name))
+        await stream.send(b"ping")
+        assert await stream.receive() == b"ping"
+        [session] = [task for task in asyncio.all_tasks() if task.get_name() == "session of alice"]
+        session.cancel()
+        record = await recorded(it)
+    assert (record.sent, record.received, record.reason) == (4, 4, "ended by this server")
+
+
 async def test_an_idle_time_out_ends_a_stream(tmp_path: Path) -> None:
     async with town(tmp_path) as it, origin(echo) as there, it.member().tunnel() as tunnel:
         it.server.replace(it.guard, ServingOptions(RelayTimeouts(idle=0.01)))
@@ -207,17 +219,18 @@ async def test_a_bug_ends_its_stream_and_no_other(
 async def test_a_bug_in_the_midst_of_a_stream_resets_it_and_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(*_: object) -> None:
+    def fails(*_: object) -> Joint:
         raise ZeroDivisionError
 
     async with town(tmp_path) as it, origin(echo) as there, it.member().tunnel() as tunnel:
         stream = await tunnel.open(address(there.name))
-        monkeypatch.setattr(serving, "relay", fails)
+        monkeypatch.setattr(Joiner, "join", fails)
         other = await tunnel.open(address(there.name))
         with pytest.raises(StreamReset):
             await other.receive()
         assert "failed" in caplog.text
         assert (await recorded(it)).status == Failure.INTERNAL.status
+        assert it.counters.value(Counter.TUNNELS_OPEN) == 1
         await stream.send(b"ping")
         assert await stream.receive() == b"ping"
         await stream.close()
