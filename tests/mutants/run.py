@@ -43,7 +43,15 @@ MEMORY_BYTES = 4 * 1024**3
 # Without the parameters, which may hold any characters.
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)
 _PROTOCOL = "src/underpass/protocol/"
-_SESSION = ("test_session.py", "test_session_end.py", "test_streams.py")
+_SESSION = (
+    "test_session.py",
+    "test_session_attach.py",
+    "test_session_end.py",
+    "test_session_loss.py",
+    "test_streams.py",
+    "test_streams_broken.py",
+    "test_streams_credit.py",
+)
 _SIMULATION = "tests/simulation/test_simulation.py::test_sessions_keep_their_promises"
 # Blocks of ten seeds each.
 _BLOCKS = range(0, 80, 10)

@@ -16,7 +16,7 @@ from underpass.protocol.handshake import SessionKeys
 from underpass.protocol.opening import OpeningReader
 from underpass.protocol.record import Opener, RecordSplitter, Sealer
 from underpass.protocol.session import Session
-from underpass.protocol.session_events import SessionEvent, StreamOffered
+from underpass.protocol.session_events import CarrierLost, SessionEvent, StreamOffered
 from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamLimits
 
@@ -47,6 +47,11 @@ def body_of(message: bytes) -> bytes:
     opening, rest = found
     assert not rest
     return opening.body
+
+
+def lost(events: Iterable[SessionEvent]) -> list[int]:
+    """The carriers that these tell of as lost."""
+    return [event.carrier for event in events if isinstance(event, CarrierLost)]
 
 
 class Pair:

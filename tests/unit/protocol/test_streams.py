@@ -1,8 +1,6 @@
-"""Streams between two sessions as dialogues, and what a stream makes of frames that may not be."""
+"""Streams between two sessions as dialogues."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
@@ -18,33 +16,18 @@ from underpass.protocol.frame_codec import (
     encode_reset,
     encode_window,
 )
-from underpass.protocol.frames import (
-    Fin,
-    Kind,
-    Open,
-    Opened,
-    Refused,
-    Reset,
-    ResetCode,
-    Window,
-)
+from underpass.protocol.frames import Fin, Kind, Open, Opened, Refused, Reset, ResetCode
 from underpass.protocol.session_events import (
     CarrierStands,
-    DatagramReceived,
-    SessionClosed,
-    SessionEvent,
     StreamOffered,
     StreamOpened,
     StreamReadable,
     StreamRefused,
     StreamWasReset,
-    StreamWritable,
 )
 from underpass.protocol.session_state import SessionState
 from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamLimits
-from underpass.protocol.streams import MAX_DATAGRAM_EVENTS
-from underpass.protocol.window import TUNED_WINDOW
 
 WINDOW = StreamLimits().initial_window
 STANDS = CarrierStands(0)
@@ -335,262 +318,7 @@ def test_an_open_whose_stream_is_over_is_ignored() -> None:
     assert dialogue.say(encode_open(1, 0, "a", 1), encode_open(1, 0, "a", 1)) == []
 
 
-# --- what the application may not do
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda streams: streams.send(1, b"x"),
-        lambda streams: streams.finish(1),
-        lambda streams: streams.read(1, 9, START),
-    ],
-)
-def test_a_stream_that_was_not_accepted_can_not_be_used(call: Callable[[object], None]) -> None:
-    pair = Pair()
-    pair.client.streams.open("a", 1)
-    pair.pump()
-    with pytest.raises(LocalProtocolError):
-        call(pair.server.streams)
-
-
-@pytest.mark.parametrize("name", ["accept", "refuse", "send", "finish", "read"])
-def test_a_stream_that_never_was_can_not_be_used(name: str) -> None:
-    streams = Pair().client.streams
-    calls: dict[str, Callable[[], object]] = {
-        "accept": lambda: streams.accept(1),
-        "refuse": lambda: streams.refuse(1, Failure.LOOP),
-        "send": lambda: streams.send(1, b"x"),
-        "finish": lambda: streams.finish(1),
-        "read": lambda: streams.read(1, 9, START),
-    }
-    with pytest.raises(LocalProtocolError, match="never was"):
-        calls[name]()
-    assert not streams.is_clogged(1)
-
-
-def test_a_stream_is_accepted_once_and_only_by_who_was_asked() -> None:
-    pair = Pair()
-    stream = pair.open()
-    for end in (pair.client, pair.server):
-        with pytest.raises(LocalProtocolError):
-            end.streams.accept(stream)
-        with pytest.raises(LocalProtocolError):
-            end.streams.refuse(stream, Failure.LOOP)
-
-
-def test_no_bytes_are_nothing_to_send() -> None:
-    pair = Pair()
-    stream = pair.open()
-    pair.client.streams.send(stream, b"")
-    assert pair.pump() == 0
-
-
-# --- flow control
-
-
-def test_no_more_is_sent_than_the_credit_and_reading_gives_more() -> None:
-    pair = Pair()
-    stream = pair.open()
-    data = bytes(range(256)) * 1024
-    pair.client.streams.send(stream, data)
-    pair.pump()
-    assert pair.server.events() == [StreamReadable(stream)]
-    got = read_all(pair.server, stream)
-    assert got == data[:WINDOW]
-    while pair.pump() and (more := read_all(pair.server, stream, pair.now)):
-        got += more
-    assert got == data
-
-
-def test_a_fin_waits_for_the_credit_of_the_bytes_before_it() -> None:
-    pair = Pair()
-    stream = pair.open()
-    pair.client.streams.send(stream, bytes(3 * WINDOW))
-    pair.pump()
-    pair.client.streams.finish(stream)
-    got = 0
-    while data := pair.server.streams.read(stream, 1 << 20, pair.now):
-        got += len(data)
-        pair.pump()
-    assert (got, data) == (3 * WINDOW, b"")
-
-
-def test_what_is_written_without_credit_waits_its_turn() -> None:
-    pair = Pair(StreamLimits(initial_window=4))
-    stream = pair.open()
-    for part in (b"ab", b"cd", b"ef", b"gh"):
-        pair.client.streams.send(stream, part)
-        pair.carry(pair.client)
-    assert read_all(pair.server, stream, pair.now) == b"abcd"
-    pair.pump()
-    assert read_all(pair.server, stream, pair.now) == b"efgh"
-
-
-def test_two_that_are_written_at_once_are_one() -> None:
-    pair = Pair()
-    stream = pair.open()
-    pair.wait(1)
-    pair.client.streams.send(stream, b"ab")
-    pair.client.streams.send(stream, b"cd")
-    (record,) = pair.carry(pair.client)
-    assert len(record) == 27 + 15 + 4
-    assert read_all(pair.server, stream) == b"abcd"
-
-
-def test_a_stream_is_quiet_while_there_is_nothing_to_read_and_no_end() -> None:
-    pair = Pair()
-    stream = pair.open()
-    assert pair.server.streams.is_quiet(stream)
-    pair.client.streams.send(stream, b"x")
-    pair.pump()
-    assert not pair.server.streams.is_quiet(stream)
-    read_all(pair.server, stream)
-    assert pair.server.streams.is_quiet(stream)
-    pair.client.streams.finish(stream)
-    pair.pump()
-    assert not pair.server.streams.is_quiet(stream)
-    assert not pair.server.streams.is_quiet(99)
-
-
-def test_a_stalled_reader_stops_nobody_else() -> None:
-    pair = Pair()
-    stalled, other = pair.open(), pair.open()
-    pair.client.streams.send(stalled, bytes(10 * WINDOW))
-    pair.client.streams.send(other, bytes(10 * WINDOW))
-    got = 0
-    while pair.pump() and (more := read_all(pair.server, other, pair.now)):
-        got += len(more)
-    assert got == 10 * WINDOW
-    assert read_all(pair.server, stalled) == bytes(WINDOW)
-
-
-def test_windows_grow_while_the_reader_is_faster_than_the_path() -> None:
-    dialogue = Dialogue()
-    dialogue.say(encode_open(1, 0, "a", 1))
-    dialogue.session.streams.accept(1)
-    dialogue.say(encode_data(1, 0, bytes(WINDOW // 2)))
-    dialogue.session.streams.read(1, WINDOW, START)
-    windows = [frame for frame in dialogue.heard() if isinstance(frame, Window)]
-    assert windows == [Window(1, WINDOW // 2 + TUNED_WINDOW)]
-
-
-def test_a_window_that_shrinks_is_old_news() -> None:
-    dialogue = Dialogue()
-    dialogue.say(encode_open(1, 0, "a", 1))
-    dialogue.session.streams.accept(1)
-    dialogue.session.streams.send(1, bytes(2 * WINDOW))
-    assert len(data_of(dialogue.heard())) == WINDOW
-    dialogue.say(encode_window(1, WINDOW + 10))
-    dialogue.say(encode_window(1, WINDOW + 5))
-    dialogue.say(encode_window(1, 0))
-    assert len(data_of(dialogue.heard())) == 10
-
-
-def test_no_credit_is_told_after_the_end() -> None:
-    dialogue = Dialogue()
-    dialogue.say(encode_open(1, 0, "a", 1))
-    dialogue.session.streams.accept(1)
-    dialogue.say(encode_data(1, 0, bytes(WINDOW)), encode_fin(1, WINDOW))
-    assert read_all(dialogue.session, 1) == bytes(WINDOW)
-    assert not [frame for frame in dialogue.heard() if isinstance(frame, Window)]
-
-
-def test_the_writer_waits_and_is_told_to_go_on() -> None:
-    pair = Pair()
-    stream = pair.open()
-    pair.client.streams.send(stream, bytes(300 * 1024))
-    assert pair.client.streams.is_clogged(stream)
-    events: list[SessionEvent] = []
-    while pair.pump() and read_all(pair.server, stream, pair.now):
-        events += pair.client.events()
-    assert events == [StreamWritable(stream)]
-    assert not pair.client.streams.is_clogged(stream)
-
-
-# --- datagrams
-
-
-def test_datagrams_travel_on_streams_of_their_kind() -> None:
-    pair = Pair()
-    stream = pair.open(kind=Kind.DATAGRAMS)
-    for end in (pair.client, pair.server):
-        end.streams.send_datagram(stream, b"ping", pair.now)
-        pair.pump()
-        assert pair.other(end).events() == [DatagramReceived(stream, b"ping")]
-    with pytest.raises(LocalProtocolError, match="stream of bytes"):
-        pair.client.streams.send_datagram(pair.open(), b"x", pair.now)
-
-
-def test_datagrams_that_nobody_takes_are_dropped() -> None:
-    dialogue = Dialogue()
-    dialogue.say(encode_open(1, 1, "a", 1), encode_open(3, 0, "a", 1))
-    assert dialogue.say(encode_datagram(3, b"x"), encode_datagram(5, b"x")) == []
-    flood = [encode_datagram(1, b"x")] * (MAX_DATAGRAM_EVENTS + 10)
-    assert len(dialogue.say(*flood)) == MAX_DATAGRAM_EVENTS
-    assert len(dialogue.say(*flood)) == MAX_DATAGRAM_EVENTS
-
-
-# --- what the other end may not do
-
-
-def the_end(*frames: bytes, is_client: bool = False) -> str:
-    """Why a session, in which stream 1 stands, ends after these frames."""
-    dialogue = Dialogue(is_client=is_client)
-    if is_client:
-        dialogue.session.streams.open("a", 1)
-        dialogue.say(encode_opened(1, ""))
-    else:
-        dialogue.say(encode_open(1, 0, "a", 1))
-        dialogue.session.streams.accept(1)
-    *_, last = dialogue.say(*frames)
-    assert isinstance(last, SessionClosed)
-    assert last.code == 1
-    return last.reason
-
-
-@pytest.mark.parametrize(
-    ("frame", "reason"),
-    [
-        (encode_open(1, 0, "a", 1), "receive open on a stream that is open"),
-        (encode_open(0, 0, "a", 1), "not its own"),
-        (encode_open(2, 0, "a", 1), "not its own"),
-        (encode_opened(1, ""), "never opened"),
-        (encode_opened(2, ""), "never opened"),
-        (encode_refused(1, Failure.LOOP, ""), "never opened"),
-        (encode_data(2, 0, b"x"), "never opened"),
-        (encode_data(0, 0, b"x"), "never opened"),
-        (encode_fin(2, 0), "never opened"),
-        (encode_fin(0, 0), "never opened"),
-        (encode_reset(2, 0), "never opened"),
-        (encode_window(2, 0), "never opened"),
-        (encode_window(0, 0), "never opened"),
-        (encode_data(1, WINDOW, b"x"), "beyond the credit"),
-        (encode_data(1, 2**64 - 1, b"x"), "beyond the credit"),
-        (encode_fin(1, WINDOW + 1), "beyond its credit"),
-        (encode_fin(1, 2) + encode_data(1, 2, b"x"), "beyond the end"),
-        (encode_data(1, 2, b"x") + encode_fin(1, 2), "before its data"),
-        (encode_fin(1, 2) + encode_fin(1, 3), "receive fin on a stream that is fin received"),
-    ],
-)
-def test_a_client_that_is_broken_ends_the_session(frame: bytes, reason: str) -> None:
-    assert reason in the_end(frame)
-
-
-@pytest.mark.parametrize(
-    ("frame", "reason"),
-    [
-        (encode_open(1, 0, "a", 1), "not its own"),
-        (encode_refused(1, Failure.LOOP, ""), "receive refused on a stream that is open"),
-        (encode_opened(3, ""), "never opened"),
-        (encode_refused(2, Failure.LOOP, ""), "never opened"),
-        (encode_window(3, 5), "never opened"),
-        (encode_data(3, 0, b"x"), "never opened"),
-        (encode_data(0, 0, b"x"), "not its own"),
-    ],
-)
-def test_a_server_that_is_broken_ends_the_session(frame: bytes, reason: str) -> None:
-    assert reason in the_end(frame, is_client=True)
+# --- what is sent and offered
 
 
 def test_streams_offered_out_of_order_are_known_up_to_the_highest() -> None:
