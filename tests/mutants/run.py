@@ -159,14 +159,14 @@ def judge(copy: Copy, mutant: Mutant) -> Verdict:
     return Verdict(mutant, caught_by, time.monotonic() - began)
 
 
-def _check_unbroken(copy: Copy, mutants: list[Mutant]) -> None:
-    """A suite that fails anyway would catch everything."""
+def check_unbroken(copy: Copy, mutants: list[Mutant]) -> None:
+    """A suite that fails anyway would catch everything. Raises `SystemExit`."""
     stages = [stage for one in mutants for stage in plan(one.place)]
     tests = sorted({test for stage in stages for test in stage if "::" not in test})
     status, text = copy.ask(tests)
     if status != 0:
         raise SystemExit(f"the tests fail without any defect:\n{text}")
-    if copy.ask([f"{_SIMULATION}[{block}]" for block in _BLOCKS])[0]:
+    if copy.ask([f"{_SIMULATION}[{block}]" for block in _BLOCKS])[0] != 0:
         raise SystemExit("the simulation fails without any defect")
 
 
@@ -178,7 +178,7 @@ def campaign(mutants: list[Mutant]) -> list[Verdict]:
         for number in range(PROCESSES):
             copies.put(Copy(_made(Path(folder) / str(number))))
         first = copies.get()
-        _check_unbroken(first, mutants)
+        check_unbroken(first, mutants)
         copies.put(first)
 
         def one(mutant: Mutant) -> Verdict:

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from tests.mutants.mutant import ROOT, Mutant, StaleError, all_mutants
-from tests.mutants.run import plan
+from tests.mutants.run import Copy, check_unbroken, plan
 
 MUTANTS = all_mutants()
 # What the session core was promised.
@@ -39,3 +39,25 @@ def test_one_whose_place_is_gone_or_not_the_only_one_is_stale() -> None:
     for source in ("if y:\n    x = 1\n", "if y:\n  x = 1\nif z:\n  x = 1\n"):
         with pytest.raises(StaleError):
             mutant.applied(source)
+
+
+class Asked(Copy):
+    """Answers as it is told."""
+
+    def __init__(self, *statuses: int | None) -> None:
+        self._statuses = list(statuses)
+
+    def ask(self, tests: list[str]) -> tuple[int | None, str]:
+        return self._statuses.pop(0), ""
+
+
+def test_tests_that_pass_without_any_defect_may_judge() -> None:
+    check_unbroken(Asked(0, 0), MUTANTS)
+
+
+@pytest.mark.parametrize("statuses", [(1,), (None,), (0, 1), (0, None)])
+def test_tests_that_fail_or_do_not_end_without_any_defect_judge_nobody(
+    statuses: tuple[int | None, ...],
+) -> None:
+    with pytest.raises(SystemExit, match="without any defect"):
+        check_unbroken(Asked(*statuses), MUTANTS)
