@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.matrix.destination import SIZE, SWAP
-from tests.matrix.exercise import ping_pong
+from tests.matrix.destination import CHUNK, SIZE, SWAP
+from tests.matrix.exercise import WrongBytesError, check, exactly, ping_pong
 from tests.matrix.stage import Entrance, client, stage
 from underpass.address import Address
 from underpass.net.stream import Stream
@@ -23,6 +24,8 @@ LONG_LINE = Behaviour(
     delay=DELAY,
     rate=RATE,
 )
+# A tenth of it: what is slower has stalled.
+LEAST_RATE = RATE / 10
 # The carrier learns the line in the first part, which is not measured.
 WARM_BYTES = 30_000_000
 
@@ -50,8 +53,12 @@ class Figures:
 
 
 async def measure(folder: Path, size: int, carrier: str = "poll") -> Figures:
-    """Move `size` bytes each way, one after the other, and ping."""
-    async with stage(folder) as there, Middlebox(LONG_LINE) as box:
+    """Move `size` bytes each way, one after the other, and ping. Raises `WrongBytesError`.
+
+    And `TimeoutError` where less than `LEAST_RATE` goes through.
+    """
+    seconds = 2 * (WARM_BYTES + size) / LEAST_RATE
+    async with asyncio.timeout(seconds), stage(folder) as there, Middlebox(LONG_LINE) as box:
         entrance = Entrance(there.invites[False], carrier=carrier, via=box.url)
         async with client(entrance) as one:
             where = Address("127.0.0.1", there.port)
@@ -63,10 +70,10 @@ async def measure(folder: Path, size: int, carrier: str = "poll") -> Figures:
 
 async def _down(stream: Stream, size: int) -> float:
     await stream.send(SWAP + SIZE.pack(WARM_BYTES + size))
-    await _receive(stream, WARM_BYTES)
+    await receive(stream, WARM_BYTES)
     now = asyncio.get_running_loop().time
     started = now()
-    await _receive(stream, size)
+    await receive(stream, size)
     rate = size / (now() - started)
     await stream.send_eof()
     while await stream.receive():
@@ -75,22 +82,31 @@ async def _down(stream: Stream, size: int) -> float:
     return rate
 
 
-async def _receive(stream: Stream, size: int) -> None:
+async def receive(stream: Stream, size: int) -> None:
+    """Receive so many bytes. Raises `WrongBytesError` where there are fewer."""
     while size > 0:
-        size -= len(await stream.receive(size))
+        data = await stream.receive(size)
+        if not data:
+            raise WrongBytesError(f"the end comes {size} bytes too early")
+        size -= len(data)
 
 
 async def _up(stream: Stream, size: int) -> float:
     await stream.send(SWAP + SIZE.pack(0))
     now = asyncio.get_running_loop().time
     started = now()
-    for at in range(0, WARM_BYTES + size, 65536):
-        if at - 65536 < WARM_BYTES <= at:
+    piece = bytes(CHUNK)
+    pieces = range(0, WARM_BYTES + size, CHUNK)
+    for at in pieces:
+        if at - CHUNK < WARM_BYTES <= at:
             started = now()
-        await stream.send(bytes(65536))
+        await stream.send(piece)
     await stream.send_eof()
-    # What it digests of all that it got.
-    while await stream.receive():
-        continue
+    came = await exactly(stream, hashlib.sha256().digest_size)
+    rate = size / (now() - started)
+    digest = hashlib.sha256()
+    for _ in pieces:
+        digest.update(piece)
+    check(came, digest.digest())
     await stream.close()
-    return size / (now() - started)
+    return rate

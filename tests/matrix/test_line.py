@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.matrix.line import DELAY, measure, share
+from tests.matrix.exercise import WrongBytesError
+from tests.matrix.line import DELAY, measure, receive, share
+from underpass.testing import stream_pair
 
 
 @pytest.mark.slow
@@ -16,3 +18,11 @@ async def test_poll_fills_a_long_line_through_a_box_that_holds_everything(tmp_pa
     assert share(figures.up) >= 0.7
     assert share(figures.down) >= 0.7
     assert figures.round_trip <= 2.5 * 2 * DELAY
+
+
+async def test_an_end_that_comes_too_early_is_waited_for_no_longer() -> None:
+    here, there = stream_pair()
+    await there.send(b"few")
+    await there.send_eof()
+    with pytest.raises(WrongBytesError, match="1 bytes too early"):
+        await receive(here, 4)
