@@ -11,7 +11,12 @@ from tests.fuzz.target import Target, expect, pieces
 from underpass.access import Effect, Rule
 from underpass.address import Address, ListenAddress
 from underpass.config import load_proxy_options
-from underpass.errors import ConfigurationError, DialError, RemoteProtocolError
+from underpass.errors import (
+    ConfigurationError,
+    DialError,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from underpass.option_text import show
 from underpass.outbound.via import Via
 from underpass.protocol.grammar import Buffer, EndOfData, Need
@@ -68,7 +73,8 @@ def fuzz_challenges(data: bytes, rng: random.Random) -> None:
     """Proxy-Authenticate: an answer that stands as one field, or none, or the one exception."""
     try:
         check_field(b"Proxy-Authenticate", data)
-    except Exception:  # noqa: BLE001 - no head could bring it
+    except LocalProtocolError:
+        # No head could bring it.
         return
     try:
         challenges = parse_challenges([data])

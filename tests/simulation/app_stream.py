@@ -50,7 +50,7 @@ class AppStream:
             f"<stream {self.id} plan {self.plan.index} at the {self._end.name}:"
             f" {self.sent}/{self._mine.total} sent{', fin' if self.sent_fin else ''},"
             f" {self.received}/{twin.sent if twin else '?'} read{', end' if self.end_read else ''},"
-            f" {'over' if self.is_over else 'stands' if self.stands else 'asked'}>"
+            f" {'over' if self.is_gone else 'stands' if self.stands else 'asked'}>"
         )
 
     @property
@@ -64,8 +64,6 @@ class AppStream:
         return (
             self.own_reset is not None or self.their_reset is not None or self.refusal is not None
         )
-
-    is_over = is_gone
 
     def _fail(self, text: str) -> None:
         raise SimulationError(f"{text}: {self!r}, there {self._app.twin(self.id)!r}")

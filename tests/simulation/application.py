@@ -62,7 +62,7 @@ class Application:
     @property
     def is_finished(self) -> bool:
         """Whether every stream has come to its end here."""
-        return not self.unopened and all(stream.is_over for stream in self.streams.values())
+        return not self.unopened and all(stream.is_gone for stream in self.streams.values())
 
     def _when_awake(self, plan: StreamPlan) -> None:
         self.end.serve(lambda: self._open(plan))

@@ -185,7 +185,7 @@ class Simulation:
             if end.session.events():
                 raise SimulationError(f"something happened at the {end.name} after the end")
             for stream in end.application.streams.values():
-                if not stream.is_over:
+                if not stream.is_gone:
                     raise SimulationError(f"{stream!r} was never told of the end")
         if not self.may_expire and self._plan.leaving != "abort":
             self._check_streams()
@@ -219,7 +219,7 @@ class Simulation:
                 f" sent {session._sent.next_seq}, skips {session._sent.skips},"
                 f" control {len(session.streams.outgoing.control)}",
             ]
-            open_streams = [s for s in end.application.streams.values() if not s.is_over]
+            open_streams = [s for s in end.application.streams.values() if not s.is_gone]
             lines += [f"  {stream!r}" for stream in open_streams[:20]]
             lines += [f"  {stream!r}" for stream in list(session.streams._table)[:20]]
             if end.application.unopened:
