@@ -37,7 +37,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def test_streams_live_on(tmp_path: Path) -> None:
-    """`make outages` takes its time, and knows two that nobody is told of for up to a minute."""
+    """`make outages` takes its time, and knows two that nobody is told of, which cost seconds."""
     async with scene(tmp_path) as it:
         for outage in (suspended, gone, moved_and_cut, reloaded):
             resumed = await run(it, outage, OUTAGE_SECONDS)

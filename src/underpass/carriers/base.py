@@ -85,9 +85,14 @@ class Feed(Protocol):
 
 
 class Carrier(abc.ABC):
-    """The client's half of one carrier. Use one once: `open`, `run`, `abort`."""
+    """The client's half of one carrier. Use one once: `open`, `run`, `abort`.
+
+    `is_prompt`: what the other end sends comes at once, so that silence tells of the path. Where
+    whole messages wait for one another, one of them may only be slow.
+    """
 
     name: ClassVar[str]
+    is_prompt: ClassVar[bool] = False
 
     @abc.abstractmethod
     async def open(self, message: bytes) -> bytes:

@@ -30,6 +30,7 @@ class StreamCarrier(PostingCarrier):
     """See the module. `pacing` outlives the carrier."""
 
     name: ClassVar[str] = "stream"
+    is_prompt: ClassVar[bool] = True
 
     async def open(self, message: bytes) -> bytes:
         if self._pacing.is_serial:

@@ -25,6 +25,7 @@ class WebSocketCarrier(Carrier):
     """
 
     name: ClassVar[str] = "websocket"
+    is_prompt: ClassVar[bool] = True
 
     def __init__(self, client: HttpClient, pacing: Pacing) -> None:
         self._client = client

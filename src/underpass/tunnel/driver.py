@@ -34,6 +34,7 @@ from underpass.protocol.session_events import (
 from underpass.protocol.session_state import SessionState
 from underpass.tunnel.feed import SessionFeed
 from underpass.tunnel.offer import Offer, OfferAnswers
+from underpass.tunnel.pulse import Pulse
 from underpass.tunnel.tunnel_stream import TunnelStream
 
 # What a stream that its application has closed still takes from the other end before it is reset,
@@ -72,9 +73,9 @@ class SessionDriver:
 
     # --- carriers
 
-    def feed(self, number: int, came: asyncio.Future[None] | None = None) -> SessionFeed:
+    def feed(self, number: int, pulse: Pulse | None = None) -> SessionFeed:
         """The feed of a carrier that the session has begun or attached."""
-        feed = self._feeds[number] = SessionFeed(self, number, came)
+        feed = self._feeds[number] = SessionFeed(self, number, pulse)
         if self.session.state is SessionState.CLOSED:
             # Nothing but the last word, if nobody has taken that.
             feed.end("the session is closed")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from underpass.carriers.base import CarrierError, Feed
 from underpass.protocol.frames import Payload
+from underpass.tunnel.pulse import Pulse
 
 
 class CarrierCalls(Protocol):
@@ -36,15 +37,13 @@ class CarrierCalls(Protocol):
 class SessionFeed(Feed):
     """See `Feed`; made by the driver, which wakes it when there may be something to send."""
 
-    __slots__ = ("_came", "_driver", "_number", "_wake", "_wanted", "reason")
+    __slots__ = ("_driver", "_number", "_pulse", "_wake", "_wanted", "reason")
 
-    def __init__(
-        self, driver: CarrierCalls, number: int, came: asyncio.Future[None] | None = None
-    ) -> None:
+    def __init__(self, driver: CarrierCalls, number: int, pulse: Pulse | None = None) -> None:
         self._driver = driver
         self._number = number
-        # To be resolved when something comes that the session takes for its own.
-        self._came = came
+        # Hears of what comes that the session takes for its own.
+        self._pulse = pulse
         self._wanted = asyncio.Event()
         self._wanted.set()
         self._wake: Callable[[], None] | None = None
@@ -52,16 +51,17 @@ class SessionFeed(Feed):
 
     def take(self, limit: int) -> list[bytes]:
         records = self._driver.take(self._number, limit)
-        if not records and self._wake is None:
-            self._wanted.clear()
+        if not records:
+            if self._wake is None:
+                self._wanted.clear()
+        elif self._pulse is not None:
+            self._pulse.sent()
         return records
 
     def receive(self, data: Payload) -> None:
         self._driver.receive(self._number, data)
-        if self._came is not None and self.reason is None:
-            came, self._came = self._came, None
-            if not came.done():
-                came.set_result(None)
+        if self._pulse is not None and self.reason is None:
+            self._pulse.heard()
 
     def cut(self) -> None:
         self._driver.cut(self._number)

@@ -7,8 +7,9 @@ that opens and over which nothing comes back is none.
 
 While a carrier works, better kinds are tried in the background, now and then; when one stands, the
 other is let go. One whose kind is cut again and again after the same time gets a successor before
-that. A session outlives all of this. When the server does not know it any more, its streams are
-reset and a new one begins.
+that, and so does one over which nothing comes any more, before it is known to be dead. A session
+outlives all of this. When the server does not know it any more, its streams are reset and a new one
+begins.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from underpass.address import Address
 from underpass.carriers.base import CarrierError
@@ -30,6 +32,7 @@ from underpass.tunnel.backoff import Backoff
 from underpass.tunnel.greeting import Greeter, HandshakeRefused
 from underpass.tunnel.joining import OVER, Joiner, Maker
 from underpass.tunnel.lives import Lives
+from underpass.tunnel.pulse import Patience, Pulse
 from underpass.tunnel.race import Race, Standing
 from underpass.tunnel.sleep import SleepWatch
 from underpass.tunnel.tunnel import Tunnel
@@ -95,6 +98,7 @@ class Keeper:
         self._has_changed = asyncio.Event()
         self._joiner = Joiner(greeter, self._tasks, self._has_changed.set)
         self._lives = [Lives() for _ in self._makers]
+        self._patience = Patience()
         self._standing: Standing | None = None
         self._backoff = Backoff()
         self._pauses = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
@@ -130,7 +134,7 @@ class Keeper:
     @property
     def delay(self) -> float:
         """The round-trip time of the session in seconds, smoothed."""
-        return self.tunnel.session.streams.delay if self.tunnel is not None else UNKNOWN_DELAY
+        return self.tunnel.delay if self.tunnel is not None else UNKNOWN_DELAY
 
     # --- streams
 
@@ -260,29 +264,26 @@ class Keeper:
     async def _find(self) -> Standing | None:
         """Race the kinds; return the first that works, None when none does."""
         self._take_others()
-        order = list(range(len(self._makers)))
-        if self._first is not None and self._first in order:
-            order.remove(self._first)
-            order.insert(0, self._first)
         race = Race(self._try)
         # A session is known to have a longer way: its first carrier deserves a longer head start.
         known = 2 * self.delay if self.tunnel is not None else 0.0
-        self._racing = self._tasks.create_task(race.run(order, HEAD_START_SECONDS + known))
+        self._racing = self._tasks.create_task(race.run(self._order(), HEAD_START_SECONDS + known))
         standing = await self._winner_of(self._racing)
         self._racing = None
         if standing is None and self._joiner.refused is None and self._others is None:
             self._tell(TunnelDown(tuple(race.reasons)))
         return standing
 
+    def _order(self) -> list[int]:
+        """All ranks; what worked last before the others."""
+        return sorted(range(len(self._makers)), key=lambda rank: (rank != self._first, rank))
+
     async def _winner_of(
-        self, race: asyncio.Task[Standing | None], beside: Standing | None = None
+        self, race: asyncio.Task[Standing | None], *until: asyncio.Future[Any]
     ) -> Standing | None:
-        """What wins the race, if anything does as long as `beside` lives."""
+        """What wins the race, if anything does before one of `until` is done."""
         try:
-            await asyncio.wait(
-                {race, beside.task} if beside is not None else {race},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait({race, *until}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             race.cancel()
         standing = race.result() if race.done() and not race.cancelled() else None
@@ -303,13 +304,12 @@ class Keeper:
             joined.carrier.abort()
             raise CarrierError(f"{maker.name}: {OVER}")
         tunnel, number = joined.tunnel, joined.number
-        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        started = _now()
-        running = tunnel.carry(number, joined.carrier.run, came)
+        pulse = Pulse(tunnel, number, self._patience, is_prompt=joined.carrier.is_prompt)
+        came, started = pulse.came, _now()
+        running = tunnel.carry(number, joined.carrier.run, pulse)
         task = self._tasks.create_task(running, name=maker.name)
         # An answer to this comes back the whole way.
-        tunnel.session.lower_keepalive(number, tunnel.session.terms.keepalive)
-        tunnel.settle()
+        tunnel.ask(number)
         try:
             await asyncio.wait(
                 (came, task),
@@ -320,7 +320,7 @@ class Keeper:
             task.cancel()
             raise
         if came.done():
-            return Standing(rank, task, _now(), _now() - started)
+            return Standing(rank, task, _now(), _now() - started, pulse)
         if task.done() and not task.cancelled():
             raise CarrierError(f"{maker.name}: {task.result()}")
         task.cancel()
@@ -350,12 +350,15 @@ class Keeper:
         while True:
             upgrade_at = _now() + self._upgrade_after if standing.rank else math.inf
             at = min(renew_at, upgrade_at)
-            wait = max(0.0, at - _now()) if at < math.inf else None
-            await asyncio.wait((standing.task,), timeout=wait)
+            await _any_of(at - _now(), standing.task, standing.pulse.doubted)
             if standing.task.done():
                 return None
+            if standing.pulse.doubted.done():
+                if (following := await self._substitute_of(standing)) is not None:
+                    return following
+                continue
             order = [standing.rank] if at == renew_at else list(range(standing.rank))
-            following = await self._race_beside(standing, order)
+            following = await self._race_beside(order, standing.task)
             if following is not None:
                 self._upgrade_after = FIRST_UPGRADE_SECONDS
                 return following
@@ -365,10 +368,27 @@ class Keeper:
             else:
                 self._upgrade_after = min(self._upgrade_after * 2, LONGEST_UPGRADE_SECONDS)
 
-    async def _race_beside(self, standing: Standing, order: list[int]) -> Standing | None:
-        """Race these kinds as long as `standing` lives; what works, if any does."""
+    async def _substitute_of(self, doubted: Standing) -> Standing | None:
+        """Return what works beside a carrier that is doubted; None once that brings something."""
+        until = doubted.task, doubted.pulse.came
+        while not any(one.done() for one in until):
+            substitute = await self._race_beside(self._order(), *until)
+            if substitute is not None:
+                self._backoff.reset()
+                return substitute
+            await _any_of(self._backoff.next(), *until)
+        return None
+
+    async def _race_beside(self, order: list[int], *until: asyncio.Future[Any]) -> Standing | None:
+        """Race these kinds until one of `until` is done; what works, if any does."""
         race = self._tasks.create_task(Race(self._try).run(order, STAND_SECONDS))
-        return await self._winner_of(race, standing)
+        return await self._winner_of(race, *until)
+
+
+async def _any_of(seconds: float, *futures: asyncio.Future[Any]) -> None:
+    """Wait for one of these, and no longer than so many seconds; infinitely many for ever."""
+    timeout = max(0.0, seconds) if seconds < math.inf else None
+    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _now() -> float:

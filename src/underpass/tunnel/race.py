@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from underpass.carriers.base import CarrierError
+from underpass.tunnel.pulse import Pulse
 
 
 @dataclass(slots=True)
 class Standing:
-    """A carrier that works, the task that runs it, since when it does, and its round trip."""
+    """A carrier that works, the task that runs it, since when it does, its round trip and pulse."""
 
     rank: int
     task: asyncio.Task[CarrierError]
     since: float
     delay: float
+    pulse: Pulse
 
 
 class Race:

@@ -15,6 +15,7 @@ from underpass.protocol.session import Session
 from underpass.protocol.session_events import SessionClosed
 from underpass.tunnel.driver import CarrierEvent, SessionDriver
 from underpass.tunnel.offer import Offer
+from underpass.tunnel.pulse import Pulse
 
 
 class Tunnel:
@@ -40,6 +41,16 @@ class Tunnel:
         return self._driver.stream_count
 
     @property
+    def delay(self) -> float:
+        """The round-trip time of the session in seconds, smoothed."""
+        return self.session.streams.delay
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the session has no streams."""
+        return not len(self.session.streams)
+
+    @property
     def is_closed(self) -> bool:
         """Whether the session is over."""
         return self._closed.done()
@@ -55,22 +66,27 @@ class Tunnel:
         """Return the next stream that the other end asks for; wait for one until then."""
         return await self._driver.offers.get()
 
-    async def carry(
-        self, number: int, run: RunCarrier, came: asyncio.Future[None] | None = None
-    ) -> CarrierError:
+    async def carry(self, number: int, run: RunCarrier, pulse: Pulse | None = None) -> CarrierError:
         """Run a carrier that the session has begun or attached until it ends; returns why.
 
-        `came` is resolved when something of the session's has come over it.
+        Its `pulse` hears what is sent over it, and what of the session's comes.
         """
-        feed = self._driver.feed(number, came)
+        feed = self._driver.feed(number, pulse)
         self._driver.settle()
         try:
             await run(feed)
         except CarrierError as error:
             return error
         finally:
+            if pulse is not None:
+                pulse.stop()
             self._driver.drop_carrier(number)
         return CarrierError("the carrier has ended")
+
+    def ask(self, number: int) -> None:
+        """Have the other end answer over a carrier, soon."""
+        self.session.lower_keepalive(number, self.session.terms.keepalive)
+        self.settle()
 
     async def closed(self) -> SessionClosed:
         """Return how the session ended; wait for it until then."""

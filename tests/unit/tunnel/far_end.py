@@ -116,7 +116,8 @@ class Way:
     """How carriers of one kind fare. All can be changed while they run; times in seconds.
 
     `fails`: opening raises it. `hangs`: opening never ends. `is_mute`: it opens, and nothing comes
-    back. `life`: it is cut after so long.
+    back. `life`: it is cut after so long. `is_prompt` is that of its carriers.
+    What goes up with `held_bytes` or more takes `hold_seconds`.
     """
 
     name: str
@@ -125,6 +126,9 @@ class Way:
     hangs: bool = False
     is_mute: bool = False
     life: float | None = None
+    is_prompt: bool = True
+    held_bytes: int = 0
+    hold_seconds: float = 0.0
     made: int = 0
     running: list[ScriptedCarrier] = field(default_factory=list)
 
@@ -133,11 +137,17 @@ class Way:
         for carrier in list(self.running):
             carrier.cut()
 
+    def strand(self) -> None:
+        """The network forgets them: nothing comes any more, and nothing says so."""
+        for carrier in self.running:
+            carrier.is_deaf = True
+
 
 class ScriptedCarrier(Carrier):
     """Goes one way to a far end."""
 
     name: ClassVar[str] = "scripted"
+    is_prompt: ClassVar[bool] = True
 
     def __init__(self, way: Way, far_end: FarEnd) -> None:
         self.way = way
@@ -171,7 +181,7 @@ class ScriptedCarrier(Carrier):
             async with asyncio.TaskGroup() as tasks:
                 other = tasks.create_task(self._tunnel.carry(self._number, self._half(there)))
                 far_feed = await there
-                tasks.create_task(self._pump(feed, far_feed))
+                tasks.create_task(self._pump(feed, far_feed, is_up=True))
                 if not self.way.is_mute:
                     tasks.create_task(self._pump(far_feed, feed))
                 await self._cut
@@ -190,13 +200,15 @@ class ScriptedCarrier(Carrier):
 
         return run
 
-    async def _pump(self, source: Feed, sink: Feed) -> None:
+    async def _pump(self, source: Feed, sink: Feed, *, is_up: bool = False) -> None:
         while True:
             records = source.take(PIECE)
             if records:
-                await asyncio.sleep(self.way.delay)
+                data = b"".join(records)
+                is_held = is_up and len(data) >= self.way.held_bytes
+                await asyncio.sleep(self.way.delay + (self.way.hold_seconds if is_held else 0.0))
                 if not self.is_deaf:
-                    sink.receive(b"".join(records))
+                    sink.receive(data)
             else:
                 await source.output()
 
@@ -206,6 +218,12 @@ class ScriptedCarrier(Carrier):
 
     def abort(self) -> None:
         self.is_aborted = True
+
+
+class SlowCarrier(ScriptedCarrier):
+    """The same, whose silence means little."""
+
+    is_prompt: ClassVar[bool] = False
 
 
 @dataclass
@@ -221,7 +239,8 @@ class ScriptedMaker:
 
     def make(self) -> Carrier:
         self.way.made += 1
-        return ScriptedCarrier(self.way, self.far_end)
+        kind = ScriptedCarrier if self.way.is_prompt else SlowCarrier
+        return kind(self.way, self.far_end)
 
 
 @dataclass

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.unit.tunnel.asked import AskedTunnel, pulse_of
+from tests.unit.tunnel.virtual_time import play
 from underpass.carriers.base import CarrierError
 from underpass.protocol.frames import Payload
 from underpass.tunnel.feed import SessionFeed
@@ -100,20 +102,40 @@ async def test_what_a_carrier_says_goes_on_with_its_number() -> None:
 
 
 async def test_the_first_that_comes_is_told() -> None:
-    came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    feed = SessionFeed(Driver(), 3, came)
+    pulse = pulse_of()
+    feed = SessionFeed(Driver(), 3, pulse)
+    assert not pulse.came.done()
     feed.receive(b"data")
-    assert came.done()
+    assert pulse.came.done()
     feed.receive(b"more")
 
 
 async def test_what_is_no_part_of_the_session_has_not_come() -> None:
-    came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    pulse = pulse_of()
 
     class Strict(Driver):
         def receive(self, number: int, data: Payload) -> None:
             feed.end("not a record")
 
-    feed = SessionFeed(Strict(), 3, came)
+    feed = SessionFeed(Strict(), 3, pulse)
     feed.receive(b"<html>")
-    assert not came.done()
+    assert not pulse.came.done()
+
+
+def test_what_is_taken_and_not_followed_by_anything_makes_it_doubted() -> None:
+    async def scene() -> None:
+        driver, tunnel = Driver(), AskedTunnel()
+        pulse = pulse_of(tunnel)
+        feed = SessionFeed(driver, 7, pulse)
+        assert feed.take(100) == []
+        await asyncio.sleep(60)
+        assert not pulse.doubted.done()
+        driver.records = [b"record"]
+        feed.take(100)
+        await asyncio.sleep(60)
+        assert pulse.doubted.done()
+        assert len(tunnel.asked) == 1
+        feed.receive(b"data")
+        assert not pulse.doubted.done()
+
+    play(scene)

@@ -427,6 +427,125 @@ def test_after_sleep_dead_carriers_are_found_soon() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("downloads", [False, True])
+def test_an_address_that_changes_in_silence_costs_seconds_not_a_minute(downloads: bool) -> None:
+    async def scene() -> None:
+        way = Way("only")
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            await asyncio.sleep(5)
+            if downloads:
+                # What the other end sends is lost, and this end sends nothing it needs an ACK for.
+                await stream.send(b"more")
+                await asyncio.sleep(1.5 * way.delay)
+            way.strand()
+            began = now()
+            if not downloads:
+                await stream.send(b"more")
+            assert await stream.receive() == b"more"
+            assert now() - began < 12
+            assert one.far_end.hellos == 1
+            assert len(way.running) == 1
+
+    play(scene)
+
+
+def test_silence_before_a_network_that_is_dark_breaks_nothing() -> None:
+    async def scene() -> None:
+        way = Way("only")
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            way.strand()
+            way.hangs = True
+            await stream.send(b"more")
+            await asyncio.sleep(40)
+            # It has been tried again and again, beside what may come back to life.
+            assert 2 <= way.made <= 6
+            way.hangs = False
+            assert await stream.receive() == b"more"
+            assert now() < 60
+            assert one.far_end.hellos == 1
+
+    play(scene)
+
+
+def test_one_that_was_only_silent_goes_on_and_is_borne_with_longer_from_then_on() -> None:
+    async def scene() -> None:
+        way = Way("only")
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream, 1)
+            carriers = list(way.running)
+            # A queue that whatever goes this way waits in, a new carrier too.
+            way.hangs, way.hold_seconds = True, 16.0
+            for _ in range(2):
+                await echo(stream, 1)
+                assert way.made == 2
+            assert way.running == carriers
+            assert len(one.told) == 1
+
+    play(scene)
+
+
+def test_another_kind_takes_over_where_the_silent_one_does_not_come_back() -> None:
+    async def scene() -> None:
+        best, other = Way("best"), Way("other")
+        async with stage(best, other) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            best.strand()
+            best.hangs = True
+            began = now()
+            await echo(stream)
+            assert now() - began < 15
+            assert one.keeper.carrier == "other"
+
+    play(scene)
+
+
+def test_a_kind_whose_messages_wait_for_one_another_is_doubted_later() -> None:
+    async def scene() -> None:
+        way = Way("only", is_prompt=False)
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            way.strand()
+            await stream.send(b"more")
+            await asyncio.sleep(18)
+            assert way.made == 1
+            assert await stream.receive() == b"more"
+            assert now() < 25
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_prompt", [False, True])
+@pytest.mark.parametrize("seconds", [20.0, 40.0])
+def test_messages_that_are_held_for_long_pass_soon_and_later_at_once(
+    seconds: float, is_prompt: bool
+) -> None:
+    async def scene() -> None:
+        way = Way("only", is_prompt=is_prompt)
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            # What is small passes, and the rest is looked at for so long.
+            way.hold_seconds, way.held_bytes = seconds, 5000
+            began = now()
+            await echo(stream, 6000)
+            assert now() - began < seconds + 25
+            made = way.made
+            for _ in range(3):
+                began = now()
+                await echo(stream, 6000)
+                assert now() - began < seconds + 1
+            assert (way.made, one.far_end.hellos) == (made, 1)
+
+    play(scene)
+
+
 def test_the_end_is_told_to_the_server() -> None:
     async def scene() -> None:
         way = Way("only")

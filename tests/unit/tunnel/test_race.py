@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.unit.tunnel.asked import pulse_of
 from tests.unit.tunnel.virtual_time import now, play
 from underpass.carriers.base import CarrierError
 from underpass.tunnel.race import Race, Standing
@@ -35,7 +36,7 @@ class Track:
             raise CarrierError(step[1])
         self.on_win()
         task = self.carriers[rank] = self.tasks.create_task(self._carry())
-        return Standing(rank, task, now(), 0.1)
+        return Standing(rank, task, now(), 0.1, pulse_of())
 
     async def _carry(self) -> CarrierError:
         await asyncio.sleep(1000)

@@ -20,6 +20,7 @@ from underpass.errors import DialError, Failure, StreamReset
 from underpass.protocol.frames import CloseCode
 from underpass.protocol.session_events import CarrierStands, SessionClosed, SessionDetached
 from underpass.tunnel.driver import CarrierEvent
+from underpass.tunnel.pulse import Patience, Pulse
 from underpass.tunnel.tunnel import Tunnel
 
 SECONDS = 5.0
@@ -123,13 +124,13 @@ async def test_a_carrier_that_is_cancelled_is_let_go() -> None:
     client, server = make_ends()
     near, far = Tunnel(client, told.append), Tunnel(server)
     carrier = MemoryCarrier()
-    came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    pulse = Pulse(near, 0, Patience(), is_prompt=True)
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
-        carrying = tasks.create_task(near.carry(0, carrier.client, came))
+        carrying = tasks.create_task(near.carry(0, carrier.client, pulse))
         other = tasks.create_task(far.carry(0, carrier.server))
         opening = tasks.create_task(near.open(TARGET))
         (await far.accept()).accept()
-        await came
+        await pulse.came
         await opening
         assert told == [CarrierStands(0)]
         for task in (carrying, other):
