@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.guard_measurements import Pair, Pairs, measured
-from bench.processes import BenchError
+from bench.processes import BenchError, end_in_order
 
 THRESHOLDS = Path(__file__).with_suffix(".toml")
 # So many pairs of a figure; the least of three is steady on a machine that others use too.
@@ -96,6 +96,7 @@ def guard(
 
 def main() -> int:
     """Measure and print; 1 where something has fallen."""
+    end_in_order()
     try:
         verdicts = guard(thresholds(THRESHOLDS.read_text()), measured)
     except BenchError as error:

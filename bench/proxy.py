@@ -18,7 +18,7 @@ from bench.chapters import proxy as chapter
 from bench.generator import DIRECT, Origin
 from bench.options import Options, parsed
 from bench.peers import PEERS, Peer
-from bench.processes import BenchError, raise_file_limit
+from bench.processes import BenchError, end_in_order, raise_file_limit
 from bench.proxy_measurements import FULL, QUICK, Bench, Effort, Fleet, Measurement, measurements
 from bench.report import Report
 
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     names = [measurement.name for measurement in measurements(FULL)]
     options = parsed("bench.proxy", __doc__, names, arguments)
     raise_file_limit()
+    end_in_order()
     peers = chosen_peers(options)
     effort = QUICK if options.quick else FULL
     programs = {n: {"version": v, "remark": p.remark} for n, (p, v) in peers.items()}

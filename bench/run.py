@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.page import PAGE, RESULTS, ROOT, redraw
+from bench.processes import end_in_order
 
 # The default of most scenarios: what the minutes below are of.
 ROUNDS = 5
+# What a scenario may take to end all that it has started; on the WAN, what is being measured first.
+END_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,24 @@ def minutes(scenario: Scenario, *, quick: bool, rounds: int | None, results: Pat
     return scenario.minutes * (rounds or ROUNDS) / ROUNDS
 
 
+def finished(command: Sequence[str]) -> int:
+    """Run a scenario to its end; its exit code. Interrupted, it lets that end what it has started.
+
+    In a group of its own, or Ctrl-C would reach it at once, and what is said here in the midst of
+    its end.
+    """
+    with subprocess.Popen(command, cwd=ROOT, process_group=0) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run every scenario; 1 when anything in any of them failed."""
     options = parsed(arguments)
@@ -103,6 +124,7 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    end_in_order()
     spans = [
         minutes(one, quick=options.quick, rounds=options.rounds, results=RESULTS)
         for one in scenarios
@@ -114,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
         place = f"{number + 1} of {len(scenarios)}, {clock}, about {left:.0f} minutes left"
         print(f"\n=== {scenario.name}: {place}", flush=True)
         command = [sys.executable, "-m", scenario.module, *passed_on(options)]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        if finished(command):
             failed.append(scenario.name)
     print(f"\nfailures in: {', '.join(failed)}" if failed else "\nnothing failed")
     print(f"the page: {PAGE.relative_to(ROOT)}")

@@ -14,7 +14,7 @@ from statistics import median
 from bench.chapters import scale as chapter
 from bench.figures import US
 from bench.options import parsed
-from bench.processes import BenchError, raise_file_limit
+from bench.processes import BenchError, end_in_order, raise_file_limit
 from bench.programs.own import Underpass
 from bench.report import Report
 from bench.scale_clients import busy_server, many_clients
@@ -80,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the scenario; 1 when anything failed."""
     options = parsed("bench.scale", __doc__, list(MEASUREMENTS), arguments, ROUNDS)
     raise_file_limit()
+    end_in_order()
     effort = QUICK if options.quick else FULL
     version = Underpass(US, "websocket").version() or "not here"
     report = Report(

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from bench.chapters import BY_NAME
-from bench.run import SCENARIOS, chosen, main, minutes, parsed, passed_on
+from bench.run import SCENARIOS, chosen, finished, main, minutes, parsed, passed_on
 
 PROXY = SCENARIOS[0]
+# Interrupts whoever has started it, and takes its time to end what it has started itself.
+SCENARIO = """\
+import os, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    os.kill(os.getppid(), signal.SIGINT)
+    signal.pause()
+finally:
+    Path(sys.argv[1]).write_text("in order")
+"""
 
 
 def test_scenarios_are_commands_with_a_chapter_each() -> None:
@@ -53,3 +65,14 @@ def test_minutes_without_a_last_run_are_the_usual(tmp_path: Path) -> None:
     (tmp_path / "proxy.json").write_text(json.dumps({"rounds": 5}))
     assert minutes(PROXY, quick=False, rounds=10, results=tmp_path) == 2 * PROXY.minutes
     assert minutes(PROXY, quick=True, rounds=None, results=tmp_path) == PROXY.quick_minutes
+
+
+def test_a_scenario_tells_how_it_ended() -> None:
+    assert finished([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+
+
+def test_who_is_interrupted_lets_the_scenario_end_in_order(tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    with pytest.raises(KeyboardInterrupt):
+        finished([sys.executable, "-c", SCENARIO, str(end)])
+    assert end.read_text() == "in order"
