@@ -12,6 +12,7 @@ from typing import TypeAlias
 from underpass.address import Address
 from underpass.errors import StreamError
 from underpass.net.stream import Dial, Sink, Stream, Tap
+from underpass.net.transport import TransportStream
 from underpass.protocol.frames import Payload
 
 # Taken before the answer at most, and one read more: what a request is, not what an upload is.
@@ -21,23 +22,40 @@ EARLY_BYTES = 64 * 1024
 class EarlyData(Sink):
     """See the module. Of one client's stream, for one dial; `sent` counts bytes."""
 
-    __slots__ = ("_client", "_send", "_tap", "sent")
+    __slots__ = ("_client", "_offering", "_send", "_tap", "sent")
 
     def __init__(self, client: Stream) -> None:
         self._client = client
         self._send: Callable[[bytes], None] | None = None
         self._tap: Tap | None = None
+        # Who most often says nothing early is only asked to.
+        self._offering: TransportStream | None = None
         self.sent = 0
 
     def begin(self, send: Callable[[bytes], None]) -> None:
         """Give `send` what has come and what comes, until `stop`."""
-        if self._client.can_pour:
-            self._send = send
-            self._tap = self._client.pour(self)
+        client = self._client
+        self._send = send
+        if isinstance(client, TransportStream) and client.is_quiet:
+            self._offering = client
+            client.offer_next(self._take)
+        elif client.can_pour:
+            self._tap = client.pour(self)
             self._tap.go_on()
+
+    def _take(self, data: bytes) -> bool:
+        if not data or self._offering is None:
+            return False
+        self.came(data)
+        if self.sent < EARLY_BYTES:
+            self._offering.offer_next(self._take)
+        return True
 
     def stop(self) -> None:
         """Leave the rest to `receive`."""
+        if self._offering is not None:
+            self._offering.offer_next(None)
+            self._offering = None
         if self._tap is not None:
             self._tap.stop()
             self._tap = None

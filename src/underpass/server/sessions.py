@@ -94,7 +94,7 @@ class ServedSession:
         while True:
             offer = await self.tunnel.accept()
             self.is_used = True
-            tasks.create_task(server.serve(offer, self.visitor), name=f"stream {offer.address}")
+            tasks.create_task(server.serve(offer, self.visitor), name="stream")
 
     def _carrier_event(self, event: CarrierEvent) -> None:
         if isinstance(event, CarrierStands):

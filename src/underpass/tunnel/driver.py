@@ -65,6 +65,8 @@ class SessionDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._settling = False
+        # Whether every feed has been woken since one last took: it need not be again.
+        self._has_woken = False
 
     @property
     def stream_count(self) -> int:
@@ -96,6 +98,7 @@ class SessionDriver:
         self._dispatch()
         if records and self._timer_at > now + TIMER_SLACK:
             self._set_timer()
+        self._has_woken = False
         return records
 
     def receive(self, number: int, data: Payload) -> None:
@@ -252,6 +255,9 @@ class SessionDriver:
         self._set_timer()
 
     def _wake_feeds(self) -> None:
+        if self._has_woken:
+            return
+        self._has_woken = True
         for feed in self._feeds.values():
             feed.wake()
 

@@ -63,6 +63,7 @@ class TunnelStream(Stream, Tap):
         "_ended",
         "_eof_sent",
         "_error",
+        "_has_come",
         "_is_held",
         "_peer",
         "_reader",
@@ -86,6 +87,8 @@ class TunnelStream(Stream, Tap):
         self._closed = False
         self._eof_sent = False
         self._ended = False
+        # Whether the session has told of something since it was last asked in vain.
+        self._has_come = False
         self._tell_lost: Callable[[], object] | None = None
         self._sink: Sink | None = None
         self._is_held = False
@@ -110,6 +113,7 @@ class TunnelStream(Stream, Tap):
             if data is not None:
                 self._ended = not data
                 return bytes(data)
+            self._has_come = False
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
 
@@ -208,7 +212,8 @@ class TunnelStream(Stream, Tap):
         self._is_held = False
         while self._unread and self._sink is not None:
             self._sink.came(self._unread.pop())
-        self._pour()
+        if self._has_come or self._error is not None:
+            self._pour()
 
     def end_sending(self) -> None:
         self._finish()
@@ -231,6 +236,7 @@ class TunnelStream(Stream, Tap):
             if self._ended and self._sink is sink:
                 sink.ended()
             elif size < RECEIVE_SIZE:
+                self._has_come = False
                 return
 
     # What the driver tells.
@@ -241,6 +247,7 @@ class TunnelStream(Stream, Tap):
 
     def readable(self) -> None:
         """There is something to read."""
+        self._has_come = True
         if self._sink is not None:
             self._pour()
             return

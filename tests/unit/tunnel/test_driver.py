@@ -316,6 +316,24 @@ async def test_data_and_a_reset_that_come_at_once_to_an_end_that_pours() -> None
     assert isinstance(error, StreamReset)
 
 
+@pytest.mark.parametrize("limit", [2, 64])
+async def test_an_end_pours_what_was_left_and_what_comes_then(limit: int) -> None:
+    ends = Joined()
+    here, there = await ends.open()
+    await there.send(b"before")
+    ends.pump()
+    received = await here.receive(limit)
+    heard = Heard()
+    here.pour(heard).go_on()
+    await there.send(b"then")
+    await there.send_eof()
+    ends.pump()
+    assert b"".join((received, *(told for told in heard.told if isinstance(told, bytes)))) == (
+        b"beforethen"
+    )
+    assert heard.told[-2:] == [b"then", b""]
+
+
 async def test_a_closed_end_that_is_reset_lets_go() -> None:
     ends = Joined()
     here, there = await ends.open()
