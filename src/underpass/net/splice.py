@@ -11,6 +11,11 @@ from underpass.net.ending import Ending, RelayTimeouts, Transfer
 from underpass.net.stream import Stream
 from underpass.net.transport import FLUSH_SECONDS, TransportStream
 
+# Unsent bytes at which a splice stops reading, and goes on again. A read of uvloop (256 KB) whose
+# rest exceeds that is all that a stalled reader costs; a busy one is fed from the kernel's buffer.
+SPLICE_BUFFER = 64 * 1024
+SPLICE_BUFFER_LOW = 16 * 1024
+
 # By name, as an enum's member costs ten times what a name does.
 _COMPLETE = Ending.COMPLETE
 
@@ -72,6 +77,9 @@ class Spliced:
         """Begin to write."""
         if self._splicer.idle:
             self._watch_idle(-1)
+        for stream in (self._left, self._right):
+            if not stream.transport.is_closing():
+                stream.transport.set_write_buffer_limits(SPLICE_BUFFER, SPLICE_BUFFER_LOW)
         self._left.splice(self._right, self)
         # Unless the first was lost already.
         if self._ending is None:

@@ -33,8 +33,8 @@ from underpass.net.unread import NONE_UNREAD, Unread
 # bounded by this and one read more.
 READ_BUFFER = 64 * 1024
 
-# Unsent bytes at which senders wait. A single read does not pause the source, and a stalled reader
-# costs at most two reads of uvloop (half a MiB).
+# Unsent bytes at which senders wait, but for splices: more than any read, so that most of what has
+# come in one piece is sent on without waiting.
 WRITE_BUFFER = 256 * 1024
 WRITE_BUFFER_LOW = 64 * 1024
 
@@ -362,8 +362,8 @@ class TransportStream(Unread, asyncio.Protocol, Stream):
         elif self._eof_received:
             sink.end_sending()
             splice.ended()
-        elif not sink._write_paused:
-            self._resume_reading()
+        else:
+            (self._pause_reading if sink._write_paused else self._resume_reading)()
 
     def leave_splice(self) -> None:
         """Both streams are at their end."""

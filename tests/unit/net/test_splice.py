@@ -13,11 +13,15 @@ import pytest
 
 from tests.unit.net.test_relay import Pair, read, reset, write
 from underpass.net.ending import Ending, RelayTimeouts, Transfer
-from underpass.net.splice import Spliced, Splicer
+from underpass.net.splice import SPLICE_BUFFER, Spliced, Splicer
 
 MakePair = Callable[[], Awaitable[Pair]]
 # Fewer than make the sender wait.
 PIECE = 64 * 1024
+# What one read brings at most, with either loop.
+READ = 256 * 1024
+# More than the system's buffers take.
+MUCH = 64 * 1024 * 1024
 
 
 class Scene:
@@ -32,16 +36,22 @@ class Scene:
     def start(self) -> Spliced:
         return self.splicer.splice(self.left, self.right, self.told.append)
 
-    async def fill(self) -> int:
-        """Send to the client until some of it waits here; how much was sent in all."""
+    async def fill(self, size: int = 1) -> int:
+        """Send to the client until so much of it waits here; how much was sent in all."""
         sent = 0
         async with asyncio.timeout(5):
-            while not self.left.transport.get_write_buffer_size():
+            while self.left.transport.get_write_buffer_size() < size:
                 self.left.transport.write(bytes(PIECE))
                 sent += PIECE
                 # uvloop writes at the end of its turn.
                 await asyncio.sleep(0.001)
         return sent
+
+    async def stall(self) -> None:
+        """Let the destination send until nothing of it is read any more."""
+        sending = asyncio.get_running_loop().sock_sendall(self.destination, bytes(MUCH))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sending, 0.1)
 
     async def ending(self) -> Ending:
         async with asyncio.timeout(5):
@@ -63,6 +73,28 @@ async def test_the_end_is_told_once_with_what_passed(make_pair: MakePair) -> Non
     assert await s.ending() is Ending.COMPLETE
     assert s.told == [Transfer(5, 0, Ending.COMPLETE)]
     assert len(s.splicer.half_closed) == 0
+
+
+async def test_a_reader_that_stalls_costs_one_read_and_a_bit(make_pair: MakePair) -> None:
+    s = Scene(await make_pair(), await make_pair())
+    s.start()
+    await s.stall()
+    waiting = s.left.transport.get_write_buffer_size()
+    assert SPLICE_BUFFER < waiting <= SPLICE_BUFFER + READ
+    # It goes on when the client reads again.
+    before = s.right.received
+    assert len(await read(s.client, before)) == before
+    async with asyncio.timeout(5):
+        while s.right.received == before:
+            await asyncio.sleep(0)
+
+
+async def test_a_reader_that_had_stalled_before_costs_no_more(make_pair: MakePair) -> None:
+    s = Scene(await make_pair(), await make_pair())
+    await s.fill(2 * SPLICE_BUFFER)
+    s.start()
+    await s.stall()
+    assert s.left.transport.get_write_buffer_size() <= 2 * SPLICE_BUFFER + PIECE + READ
 
 
 async def test_a_cut_resets_both_and_is_told_at_once(make_pair: MakePair) -> None:
