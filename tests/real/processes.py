@@ -202,9 +202,6 @@ def _wait_for_listening(process: subprocess.Popen[bytes], output: Path, log: Pat
     def said() -> list[str]:
         return [line for line in output.read_text().splitlines() if _LISTENING.fullmatch(line)]
 
-    wait_until(
-        lambda: bool(said()) or process.poll() is not None,
-        f"a listening line; standard error:\n{tail(log)}",
-    )
+    wait_until(lambda: bool(said()) or process.poll() is not None, "a listening line")
     assert said(), f"it ended with {process.poll()}:\n{tail(log)}"
     return [line.removeprefix("listening ") for line in said()]

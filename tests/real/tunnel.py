@@ -33,7 +33,7 @@ class Running:
         def holds() -> bool:
             return len(self.said(pattern)) >= count or self.process.poll() is not None
 
-        wait_until(holds, f"{pattern!r}, said {self.output.read_text()!r}", seconds)
+        wait_until(holds, repr(pattern), seconds)
         assert len(self.said(pattern)) >= count, tail(self.log)
         return self.said(pattern)[-1]
 
