@@ -27,7 +27,7 @@ from underpass.protocol.invite import Invite
 from underpass.server.invites import InviteTerms, make_invite
 from underpass.server_options import ServerLimits, ServerOptions
 from underpass.tunnel.greeting import ClientIdentity, Greeter
-from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
+from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelEvent, TunnelUp
 from underpass.tunnel_server import TunnelServer
 
 LOOPBACK = (Rule.parse(Effect.ALLOW, "127.0.0.0/8"),)
@@ -71,10 +71,10 @@ async def client(entrance: Entrance) -> AsyncIterator[Client]:
     """A client, for as long as the block."""
     heard: list[Client] = []
 
-    def tell(event: TunnelUp | TunnelDown) -> None:
+    def tell(event: TunnelEvent) -> None:
         if isinstance(event, TunnelDown):
             heard[0].down(event)
-        else:
+        elif isinstance(event, TunnelUp):
             heard[0].ups.append(event.carrier)
 
     keeper = _keeper(entrance, tell, lambda seen: heard[0].seen.append(seen))
@@ -89,7 +89,7 @@ async def client(entrance: Entrance) -> AsyncIterator[Client]:
 
 def _keeper(
     entrance: Entrance,
-    tell: Callable[[TunnelUp | TunnelDown], None],
+    tell: Callable[[TunnelEvent], None],
     tls_seen: Callable[[TlsSeen], None],
 ) -> Keeper:
     invite = entrance.invite

@@ -26,7 +26,8 @@ from underpass.outbound.direct import Direct
 from underpass.outbound.server_tls import ServerTls, TlsSeen, Trust
 from underpass.outbound.ways import Ways
 from underpass.tunnel.greeting import ClientIdentity, Greeter, HandshakeRefused
-from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
+from underpass.tunnel.joining import SessionLost
+from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelEvent, TunnelUp
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,10 @@ class ClientTunnel:
         if self._worked is not None and not self._plan.refused <= self._worked.refused:
             self._plan.remember(self._worked.carrier)
 
-    def _heard(self, event: TunnelUp | TunnelDown) -> None:
+    def _heard(self, event: TunnelEvent) -> None:
+        if isinstance(event, SessionLost):
+            logger.warning("the session has ended, and its streams are reset: %s", event.reason)
+            return
         if isinstance(event, TunnelUp):
             self._up.set()
             self._worked = self._plan.remember(event.carrier)

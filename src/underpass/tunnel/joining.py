@@ -22,6 +22,8 @@ from underpass.protocol.frames import CloseCode
 from underpass.protocol.hello import Status
 from underpass.protocol.opening import Kind
 from underpass.protocol.session import Session
+from underpass.protocol.session_events import SessionClosed
+from underpass.tunnel.driver import CarrierEvent
 from underpass.tunnel.greeting import Greeter, HandshakeRefused, read_answer
 from underpass.tunnel.tunnel import Tunnel
 
@@ -38,8 +40,22 @@ PASSING = frozenset({Status.CLOCK, Status.FULL, Status.DRAINING})
 # Why there is no carrier any more.
 OVER = "the client has ended"
 
+# Why there is no session any more, as far as this end can know: a server tells strangers nothing,
+# and who comes back to a session that is gone is none but a stranger.
+FORGOTTEN = (
+    "the server does not know it any more; it was started anew, perhaps, or nothing came through"
+    " for longer than it waits"
+)
+
 # What a server says that does not know a session, where HTTP has said nothing.
 UNKNOWN_STATUS = 404
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLost:
+    """The session has ended, which nobody here wanted, and its streams are reset."""
+
+    reason: str
 
 
 class Maker(Protocol):
@@ -74,15 +90,21 @@ _Outcome: TypeAlias = Joined | UnderpassError | None
 class Joiner:
     """See the module. Whatever goes on behind a caller's back is a task of `tasks`.
 
-    `tunnel` is the one in use, None before the first; `changed` is called when there is another.
+    `tunnel` is the one in use, None before the first; `changed` is called when there is another,
+    and `tell` when it is lost.
     """
 
     def __init__(
-        self, greeter: Greeter, tasks: asyncio.TaskGroup, changed: Callable[[], None]
+        self,
+        greeter: Greeter,
+        tasks: asyncio.TaskGroup,
+        changed: Callable[[], None],
+        tell: Callable[[SessionLost], None],
     ) -> None:
         self._greeter = greeter
         self._tasks = tasks
         self._changed = changed
+        self._tell = tell
         self.tunnel: Tunnel | None = None
         # The server's word that no further try will be let in.
         self.refused: HandshakeRefused | None = None
@@ -184,10 +206,17 @@ class Joiner:
 
     def _adopt(self, session: Session, carrier: Carrier, former: Tunnel | None) -> Joined:
         if former is not None:
-            former.abort(CloseCode.EXPIRED, "the server does not know the session any more")
-        self.tunnel = Tunnel(session)
+            former.abort(CloseCode.EXPIRED, FORGOTTEN)
+        self.tunnel = Tunnel(session, self._watch)
         self._changed()
         return Joined(self.tunnel, 0, carrier)
+
+    def _watch(self, event: CarrierEvent) -> None:
+        if not isinstance(event, SessionClosed) or self.is_over:
+            return
+        if event.code != CloseCode.DONE:
+            # Else the server has waited until all streams had ended.
+            self._tell(SessionLost(event.reason))
 
     async def _dismiss(self, session: Session, carrier: Carrier) -> None:
         """End a session that nobody uses, so that the server need not keep it."""

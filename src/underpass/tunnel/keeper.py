@@ -30,7 +30,7 @@ from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.tunnel.backoff import Backoff
 from underpass.tunnel.greeting import Greeter, HandshakeRefused
-from underpass.tunnel.joining import OVER, Joiner, Maker
+from underpass.tunnel.joining import OVER, Joiner, Maker, SessionLost
 from underpass.tunnel.lives import Lives
 from underpass.tunnel.pulse import Patience, Pulse
 from underpass.tunnel.race import Race, Standing
@@ -79,7 +79,8 @@ class TunnelDown:
     reasons: tuple[str, ...]
 
 
-Tell = Callable[[TunnelUp | TunnelDown], None]
+TunnelEvent = TunnelUp | TunnelDown | SessionLost
+Tell = Callable[[TunnelEvent], None]
 
 
 class Keeper:
@@ -96,7 +97,7 @@ class Keeper:
         self._first = first
         self._tasks = asyncio.TaskGroup()
         self._has_changed = asyncio.Event()
-        self._joiner = Joiner(greeter, self._tasks, self._has_changed.set)
+        self._joiner = Joiner(greeter, self._tasks, self._has_changed.set, tell)
         self._lives = [Lives() for _ in self._makers]
         self._patience = Patience()
         self._standing: Standing | None = None

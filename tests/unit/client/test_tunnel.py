@@ -125,6 +125,21 @@ async def test_a_refusal_is_raised_and_told(tmp_path: Path) -> None:
                 tunnel.raise_refused()
 
 
+@pytest.mark.parametrize("carrier", ["websocket", "stream", "poll", "get"])
+async def test_why_the_server_ends_a_session_is_said_once(
+    tmp_path: Path, carrier: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with asyncio.timeout(SECONDS), house(tmp_path / "server") as server:
+        joined = profile.join(invite_to(tmp_path / "server", server.url), tmp_path / "work.toml")
+        async with ClientTunnel(joined, passage(tmp_path, carrier)) as tunnel:
+            await tunnel.up()
+            server.store.remove("alice")
+            refused = await tunnel.refused()
+        assert refused.reason == "this client is not known here, or not any more"
+        said = [one.getMessage() for one in caplog.records if one.name.endswith("client.tunnel")]
+        assert said == ["the session has ended, and its streams are reset: the user was removed"]
+
+
 async def test_a_kind_without_its_methods_stops_the_start(tmp_path: Path) -> None:
     async with house(tmp_path / "server") as server:
         joined = profile.join(invite_to(tmp_path / "server", server.url), tmp_path / "work.toml")

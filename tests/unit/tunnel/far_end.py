@@ -22,7 +22,7 @@ from underpass.protocol.session import Session
 from underpass.protocol.session_terms import SessionTerms
 from underpass.protocol.stream_table import StreamLimits
 from underpass.tunnel.greeting import ClientIdentity, Greeter, HandshakeRefused
-from underpass.tunnel.keeper import Keeper, TunnelDown, TunnelUp
+from underpass.tunnel.keeper import Keeper, TunnelEvent
 from underpass.tunnel.tunnel import Tunnel
 
 ALLOWED = Limits(initial_window=32 * 1024, streams=1024, grace=600, keepalive=30_000)
@@ -250,7 +250,7 @@ class Stage:
     keeper: Keeper
     far_end: FarEnd
     ways: list[Way]
-    told: list[TunnelUp | TunnelDown]
+    told: list[TunnelEvent]
     running: asyncio.Task[BaseException | None]
 
     def replace(self, *ways: Way, first: int | None = None) -> None:
@@ -287,7 +287,7 @@ async def stage(*ways: Way, first: int | None = None) -> AsyncIterator[Stage]:
     async with asyncio.TaskGroup() as tasks:
         far_end = FarEnd(tasks)
         identity = ClientIdentity(os.urandom(32), public_key(far_end.key))
-        told: list[TunnelUp | TunnelDown] = []
+        told: list[TunnelEvent] = []
         makers = [ScriptedMaker(way, far_end) for way in ways]
         keeper = Keeper(Greeter(identity), makers, told.append, first)
         running = tasks.create_task(_outcome(keeper))

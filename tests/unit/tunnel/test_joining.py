@@ -16,7 +16,7 @@ from underpass.carriers.base import CarrierError
 from underpass.protocol.hello import Status
 from underpass.protocol.noise import public_key
 from underpass.tunnel.greeting import ClientIdentity, Greeter
-from underpass.tunnel.joining import Joined, Joiner
+from underpass.tunnel.joining import FORGOTTEN, Joined, Joiner, SessionLost
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Scene:
     far_end: FarEnd
     joiner: Joiner
     changes: list[None] = field(default_factory=list)
+    lost: list[SessionLost] = field(default_factory=list)
 
     async def join(self, way: Way) -> Joined:
         return await self.joiner.join(ScriptedMaker(way, self.far_end))
@@ -35,8 +36,9 @@ async def scene_of() -> AsyncIterator[Scene]:
         far_end = FarEnd(tasks)
         identity = ClientIdentity(os.urandom(32), public_key(far_end.key))
         changes: list[None] = []
-        joiner = Joiner(Greeter(identity), tasks, lambda: changes.append(None))
-        yield Scene(far_end, joiner, changes)
+        lost: list[SessionLost] = []
+        joiner = Joiner(Greeter(identity), tasks, lambda: changes.append(None), lost.append)
+        yield Scene(far_end, joiner, changes, lost)
         far_end.end()
 
 
@@ -91,6 +93,7 @@ def test_a_server_that_forgot_the_session_begins_another() -> None:
             assert first.tunnel.is_closed
             assert second.tunnel is not first.tunnel
             assert second.number == 0
+            assert one.lost == [SessionLost(FORGOTTEN)]
 
     play(scene)
 
@@ -107,6 +110,7 @@ def test_a_session_that_the_server_still_has_is_gone_back_to() -> None:
                 way.fails = None
             assert joining.result().tunnel is first.tunnel
             await asyncio.sleep(5)
+            assert one.lost == []
             # What the hello began meanwhile was ended.
             assert one.far_end.hellos == 2
             assert len(one.far_end.open_sessions) == 1

@@ -14,9 +14,11 @@ from underpass.carriers.base import CarrierError
 from underpass.errors import DialError, Failure
 from underpass.net.early import EarlyData
 from underpass.net.stream import Stream
+from underpass.protocol.frames import CloseCode
 from underpass.protocol.hello import Status
 from underpass.testing.memory import stream_pair
 from underpass.tunnel.greeting import HandshakeRefused
+from underpass.tunnel.joining import SessionLost
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
 
 WHERE = Address("echo.example", 7)
@@ -254,6 +256,51 @@ def test_a_server_that_was_started_anew_gets_a_new_session() -> None:
             await echo(await one.keeper.open(WHERE))
             assert one.far_end.hellos == 2
             assert len(one.far_end.open_sessions) == 1
+            assert [type(event) for event in one.told] == [TunnelUp, SessionLost, TunnelUp]
+
+    play(scene)
+
+
+def test_the_servers_reason_is_told_where_it_ends_the_session() -> None:
+    async def scene() -> None:
+        async with stage(Way("only")) as one:
+            stream = await one.keeper.open(WHERE)
+            [there] = one.far_end.tunnels.values()
+            there.abort(CloseCode.LIMIT, "another session took its place")
+            with pytest.raises(Exception, match="session was lost"):
+                await stream.receive()
+            await echo(await one.keeper.open(WHERE))
+            lost = SessionLost("another session took its place")
+            assert [event for event in one.told if isinstance(event, SessionLost)] == [lost]
+
+    play(scene)
+
+
+def test_a_session_that_ends_once_its_streams_have_is_not_lost() -> None:
+    async def scene() -> None:
+        async with stage(Way("only")) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            [there] = one.far_end.tunnels.values()
+            there.close()
+            await echo(stream)
+            await stream.close()
+            await one.until_up("only")
+            await asyncio.sleep(5)
+            await echo(await one.keeper.open(WHERE))
+            assert there.is_closed
+            assert [type(event) for event in one.told] == [TunnelUp, TunnelUp]
+
+    play(scene)
+
+
+def test_who_ends_it_himself_is_not_told() -> None:
+    async def scene() -> None:
+        async with stage(Way("only")) as one:
+            await echo(await one.keeper.open(WHERE))
+            one.running.cancel()
+            await asyncio.wait((one.running,))
+            assert [type(event) for event in one.told] == [TunnelUp]
 
     play(scene)
 
