@@ -129,13 +129,17 @@ def main() -> int:
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
     tallies = []
-    started = results.now()
+    started, aborted = results.now(), results.aborted_on_memory()
     for carrier in options.carriers.split(","):
         with tempfile.TemporaryDirectory() as folder:
             tallies.append(asyncio.run(run_seeds(carrier, seeds, Path(folder))))
         print(tallies[-1].line(), flush=True)
+    aborted = results.aborted_on_memory() - aborted
+    if aborted:
+        print(f"the kernel reset {aborted} streams for want of memory: perhaps one of these")
     found = {
         "first": options.first,
+        "aborted_on_memory": aborted,
         "carriers": [
             {"carrier": one.carrier, "seeds": one.seeds, "bytes": one.bytes, "failed": one.failed}
             for one in tallies

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.faults import replay, run_seeds, schedule
+from tests.chaos.results import aborted_on_memory
 from underpass.client_options import CARRIERS
 
 
@@ -23,3 +24,12 @@ def test_a_seed_says_it_all() -> None:
     assert schedule(7, "poll") == schedule(7, "poll")
     assert schedule(7, "poll") != schedule(8, "poll")
     assert replay("get", 7).endswith("--carriers get --first 7 --seeds 1")
+
+
+def test_what_the_kernel_resets_for_want_of_memory_is_known(tmp_path: Path) -> None:
+    said = tmp_path / "netstat"
+    said.write_text("TcpExt: TW TCPAbortOnMemory TCPOther\nTcpExt: 7 3 9\nIpExt: A\nIpExt: 1\n")
+    assert aborted_on_memory(said) == 3
+    said.write_text("IpExt: A\nIpExt: 1\n")
+    assert aborted_on_memory(said) == 0
+    assert aborted_on_memory(tmp_path / "nothing") == 0
