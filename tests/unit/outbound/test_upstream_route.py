@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from underpass.errors import DialError, Failure
+from underpass.errors import DialError, Failure, StreamClosed
 from underpass.net.stream import Stream
 from underpass.outbound.account import Account
 from underpass.outbound.login import LoginTries
-from underpass.outbound.upstream_route import UpstreamRoute
+from underpass.outbound.upstream import Rehearsed
+from underpass.outbound.upstream_route import MAX_STREAMS, UpstreamRoute
 from underpass.protocol.http.digest import Login
 from underpass.protocol.http.fields import Fields
 from underpass.protocol.http.head import HTTP_11, RequestHead, ResponseHead
@@ -77,3 +78,40 @@ async def test_a_broken_challenge_is_a_failure_of_the_proxy() -> None:
     with pytest.raises(DialError, match="upstream proxy: ") as caught:
         await route(Login("carol", "sesame")).must_repeat(broken)
     assert caught.value.failure is Failure.UPSTREAM_PROTOCOL
+
+
+async def test_a_proxy_that_closes_after_every_rehearsal_is_given_up() -> None:
+    opened: list[Stream] = []
+
+    async def reach() -> Stream:
+        stream, _ = stream_pair()
+        opened.append(stream)
+        return stream
+
+    async def rehearse(stream: Stream, login: LoginTries) -> Rehearsed:
+        return Rehearsed(login_goes_on=True, stream_goes_on=False)
+
+    account = Account(Login("carol", "sesame"), "proxy.example")
+    one = UpstreamRoute(reach, LoginTries(account), rehearse)
+    with pytest.raises(DialError, match="again and again"):
+        await one.open(for_long=True)
+    assert len(opened) == MAX_STREAMS
+    for stream in opened:
+        with pytest.raises(StreamClosed):
+            await stream.receive()
+
+
+async def test_a_rehearsal_that_fails_frees_its_stream() -> None:
+    stream, _ = stream_pair()
+
+    async def reach() -> Stream:
+        return stream
+
+    async def rehearse(stream: Stream, login: LoginTries) -> Rehearsed:
+        raise DialError(Failure.UPSTREAM_REFUSED)
+
+    account = Account(Login("carol", "sesame"), "proxy.example")
+    with pytest.raises(DialError):
+        await UpstreamRoute(reach, LoginTries(account), rehearse).open(for_long=True)
+    with pytest.raises(StreamClosed):
+        await stream.receive()
