@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.unit.net.stream_kinds import tls
 from tests.unit.net.test_message_stream import Scripted
 from tests.unit.net.test_transport import MakePair, until
 from underpass.access import Principal
@@ -138,6 +139,19 @@ async def test_one_that_stirs_is_closed_and_makes_room(make_pair: MakePair) -> N
     await until(lambda: len(pool) == 0)
     assert pool.take(KEY) is None
     await until(lambda: all(server.stream.is_lost for server in servers))
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+async def test_one_that_stirs_within_tls_is_closed_too(says: bytes) -> None:
+    pool = Pool(PoolLimits())
+    async with tls() as (here, there):
+        pool.keep(KEY, MessageStream(here, ResponseReader()), 0)
+        if says:
+            await there.send(says)
+        else:
+            await there.close()
+        await until(lambda: here.is_lost)
+        assert len(pool) == 0
 
 
 async def test_one_that_was_taken_is_its_takers(make_pair: MakePair) -> None:
