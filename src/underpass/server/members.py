@@ -37,8 +37,11 @@ class Members:
         """Something that differs after every change of the store. Quick."""
         return self._store.version()
 
-    async def of_key(self, public_key: bytes) -> User | None:
-        """The user that has enrolled with this key, as the store is now."""
+    def remembered(self, public_key: bytes) -> User | None:
+        """The user of this key, as the store is now, where it was asked for since its last change.
+
+        Quick; None says nothing.
+        """
         version = self._store.version()
         if version != self._version:
             self._version = version
@@ -46,7 +49,14 @@ class Members:
         user = self._remembered.get(public_key)
         if user is not None:
             self._remembered.move_to_end(public_key)
+        return user
+
+    async def of_key(self, public_key: bytes) -> User | None:
+        """The user that has enrolled with this key, as the store is now."""
+        user = self.remembered(public_key)
+        if user is not None:
             return user
+        version = self._version
         user = await self._in_thread(lambda: self._store.user_of_key(public_key))
         # What was read before a change that has been noticed meanwhile is not to be remembered.
         if user is not None and version == self._version:

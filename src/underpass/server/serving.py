@@ -17,7 +17,7 @@ from underpass.errors import DialError, Failure, Forbidden, StreamReset, UserErr
 from underpass.net.clock import TimeLimit
 from underpass.net.ending import Ending, RelayTimeouts, Transfer
 from underpass.net.joint import Joiner, Joint
-from underpass.net.stream import Dial, Stream
+from underpass.net.stream import Stream
 from underpass.observe import AccessRecord, Counter, Observer
 from underpass.outbound.guard import Guard
 from underpass.protocol.frames import Kind
@@ -157,21 +157,9 @@ class StreamServer:
             raise DialError(Failure.CONNECTION_LIMIT, f"{user.name} has {most} streams open")
         self._open[user.name] += 1
         work.counted = user.name
-        await self._relay(offer, work, Principal(user.name, user.rules))
-
-    async def _user(self, visitor: Visitor) -> User:
-        try:
-            user = await self._members.of_key(visitor.public_key)
-        except UserError as error:
-            logger.error("users: %s", error)
-            raise DialError(Failure.INTERNAL, "the users can't be read") from error
-        if user is None:
-            raise Forbidden(Failure.FORBIDDEN, f"there is no user {visitor.name} any more")
-        return user
-
-    async def _relay(self, offer: Offer, work: _Work, principal: Principal) -> None:
+        principal = Principal(user.name, user.rules)
         async with work.visitor.dials:
-            destination = await _dial(self._guard.dial_as(principal), offer)
+            destination = await self._dial(principal, offer)
         try:
             stream = offer.accept(destination.peer)
         except StreamReset:
@@ -179,6 +167,29 @@ class StreamServer:
             raise
         work.status, work.ends = 200, (stream, destination)
         self._stand(work, stream, destination)
+
+    async def _user(self, visitor: Visitor) -> User:
+        key = visitor.public_key
+        try:
+            # What is remembered is there without a step more.
+            user = self._members.remembered(key) or await self._members.of_key(key)
+        except UserError as error:
+            logger.error("users: %s", error)
+            raise DialError(Failure.INTERNAL, "the users can't be read") from error
+        if user is None:
+            raise Forbidden(Failure.FORBIDDEN, f"there is no user {visitor.name} any more")
+        return user
+
+    async def _dial(self, principal: Principal, offer: Offer) -> Stream:
+        """Dial what is asked for, until it is withdrawn. Raises `DialError`, `StreamReset`."""
+        if offer.is_withdrawn:
+            raise StreamReset("withdrawn by the other end")
+        try:
+            with TimeLimit(None) as withdrawal:
+                offer.on_withdrawn(withdrawal.expire)
+                return await self._guard.dial(principal, offer.address)
+        except TimeoutError:
+            raise StreamReset("withdrawn by the other end") from None
 
     def _stand(self, work: _Work, stream: Stream, destination: Stream) -> None:
         """Relay without a task: what is kept of it is `work`."""
@@ -202,15 +213,3 @@ class StreamServer:
             if not self._open[name]:
                 del self._open[name]
         self._observer.access(work.record(time.monotonic()))
-
-
-async def _dial(dial: Dial, offer: Offer) -> Stream:
-    """Dial what was asked for, until it is withdrawn. Raises `DialError`, `StreamReset`."""
-    if offer.is_withdrawn:
-        raise StreamReset("withdrawn by the other end")
-    try:
-        with TimeLimit(None) as withdrawal:
-            offer.on_withdrawn(withdrawal.expire)
-            return await dial(offer.address)
-    except TimeoutError:
-        raise StreamReset("withdrawn by the other end") from None
