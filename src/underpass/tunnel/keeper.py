@@ -372,12 +372,12 @@ class Keeper:
     async def _substitute_of(self, doubted: Standing) -> Standing | None:
         """Return what works beside a carrier that is doubted; None once that brings something."""
         until = doubted.task, doubted.pulse.came
+        # Its own: once the carrier is known to be dead, the search begins without a wait.
+        backoff = Backoff()
         while not any(one.done() for one in until):
-            substitute = await self._race_beside(self._order(), *until)
-            if substitute is not None:
-                self._backoff.reset()
+            if (substitute := await self._race_beside(self._order(), *until)) is not None:
                 return substitute
-            await _any_of(self._backoff.next(), *until)
+            await _any_of(backoff.next(), *until)
         return None
 
     async def _race_beside(self, order: list[int], *until: asyncio.Future[Any]) -> Standing | None:

@@ -17,6 +17,8 @@ from underpass.net.stream import Stream
 from underpass.protocol.frames import CloseCode
 from underpass.protocol.hello import Status
 from underpass.testing.memory import stream_pair
+from underpass.tunnel import keeper
+from underpass.tunnel.backoff import Backoff
 from underpass.tunnel.greeting import HandshakeRefused
 from underpass.tunnel.joining import SessionLost
 from underpass.tunnel.keeper import TunnelDown, TunnelUp
@@ -514,6 +516,31 @@ def test_silence_before_a_network_that_is_dark_breaks_nothing() -> None:
             assert await stream.receive() == b"more"
             assert now() < 60
             assert one.far_end.hellos == 1
+
+    play(scene)
+
+
+def test_once_the_silent_one_is_known_to_be_dead_the_search_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each wait as long as it may be.
+    longest = partial(Backoff, uniform=lambda _, bound: bound)
+    monkeypatch.setattr(keeper, "Backoff", longest)
+
+    async def scene() -> None:
+        way = Way("only")
+        async with stage(way) as one:
+            stream = await one.keeper.open(WHERE)
+            await echo(stream)
+            way.strand()
+            way.hangs = True
+            await stream.send(b"more")
+            await asyncio.sleep(62)
+            assert isinstance(one.told[-1], TunnelUp)
+            way.hangs = False
+            assert await stream.receive() == b"more"
+            # The last try in the dark takes 15 s, and the first wait half of one.
+            assert now() < 60 + 15 + 2
 
     play(scene)
 
