@@ -26,11 +26,11 @@ from bench.options import parsed
 from bench.pairs import destination
 from bench.processes import BenchError, end_in_order, raise_file_limit
 from bench.programs.launch import split
+from bench.programs.present import chosen, described
 from bench.programs.tunnel_program import Place, TunnelProgram
 from bench.programs.tunnels import CARRIERS_CUT
 from bench.report import Report
 from bench.steady import Account, Steady
-from bench.tunnel_run import chosen, described
 
 STREAMS = 8
 CUT_EVERY = 5.0

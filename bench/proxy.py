@@ -16,9 +16,10 @@ from contextlib import ExitStack
 
 from bench.chapters import proxy as chapter
 from bench.generator import DIRECT, Origin
-from bench.options import Options, parsed
+from bench.options import parsed
 from bench.peers import PEERS, Peer
 from bench.processes import BenchError, end_in_order, raise_file_limit
+from bench.programs.present import chosen, described
 from bench.proxy_measurements import FULL, QUICK, Bench, Effort, Fleet, Measurement, measurements
 from bench.report import Report
 
@@ -73,28 +74,16 @@ def _applies(measurement: Measurement, peer: Peer | None) -> bool:
     return peer.forwards or not measurement.forwarding
 
 
-def chosen_peers(options: Options) -> dict[str, tuple[Peer, str]]:
-    """The programs that are here (of those wanted), with their versions; says who is missing."""
-    found = {}
-    for peer in filter(lambda peer: options.wants(peer.name), PEERS):
-        if version := peer.version():
-            found[peer.name] = (peer, version)
-        else:
-            print(f"{peer.name} is not here and is left out (python -m bench.peers install)")
-    return found
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the scenario; 1 when anything failed."""
     names = [measurement.name for measurement in measurements(FULL)]
     options = parsed("bench.proxy", __doc__, names, arguments)
     raise_file_limit()
     end_in_order()
-    peers = chosen_peers(options)
+    peers = chosen(PEERS, options)
     effort = QUICK if options.quick else FULL
-    programs = {n: {"version": v, "remark": p.remark} for n, (p, v) in peers.items()}
-    report = Report(chapter.CHAPTER, options, programs)
-    run = Run(effort, report, [peer for peer, _ in peers.values()])
+    report = Report(chapter.CHAPTER, options, described(peers))
+    run = Run(effort, report, [peer for peer, _ in peers])
     origin = Origin()
     try:
         for number in range(options.rounds):

@@ -17,18 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.options import ROUNDS
 from bench.page import PAGE, RESULTS, ROOT, redraw
 from bench.processes import end_in_order
 
-# The default of most scenarios: what the minutes below are of.
-ROUNDS = 5
 # What a scenario may take to end all that it has started; on the WAN, what is being measured first.
 END_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One command of the bench. Minutes are of two quiet cores, where no run was written down."""
+    """One command of the bench.
+
+    Minutes are those of `ROUNDS` on two quiet cores, where no run was written down.
+    """
 
     name: str
     module: str

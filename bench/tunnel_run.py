@@ -17,6 +17,7 @@ from bench.processes import (
     end_in_order,
     raise_file_limit,
 )
+from bench.programs.present import chosen, described
 from bench.programs.tunnel_program import TunnelProgram
 from bench.programs.tunnels import US_BOXED, US_DIRECT
 from bench.report import Report
@@ -88,24 +89,6 @@ def applies(measurement: Measurement, program: TunnelProgram | None) -> bool:
     if measurement.name.endswith("bulk-up") and program.name in ONE_WAY:
         return False
     return measurement.streams == 1 or program.name not in ONE_STREAM
-
-
-def chosen(programs: Sequence[TunnelProgram], options: Options) -> list[tuple[TunnelProgram, str]]:
-    """The programs that are here (of those wanted), with their versions; says who is missing."""
-    found = []
-    for program in programs:
-        if not options.wants(program.name):
-            continue
-        if version := program.version():
-            found.append((program, version))
-        else:
-            print(f"{program.name} is not here and is left out (python -m bench.peers install)")
-    return found
-
-
-def described(programs: Sequence[tuple[TunnelProgram, str]]) -> dict[str, dict[str, str]]:
-    """What the page says of each program."""
-    return {p.name: {"version": version, "remark": p.remark} for p, version in programs}
 
 
 def run_scenario(

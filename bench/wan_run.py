@@ -24,11 +24,11 @@ from bench.programs.chisel import Chisel
 from bench.programs.gost import Gost
 from bench.programs.openssh import Openssh
 from bench.programs.own import Underpass
+from bench.programs.present import chosen, described
 from bench.programs.tunnel_program import TunnelProgram
 from bench.programs.wstunnel import Wstunnel
 from bench.programs.xray import Xray
 from bench.report import Report
-from bench.tunnel_run import chosen, described
 from bench.wan.cuts import cut
 from bench.wan.load import Load
 from bench.wan.namespaces import sweep, tcp_settings, unavailable
