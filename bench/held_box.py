@@ -3,7 +3,7 @@
     python -m bench.held_box --inline HOST:PORT
 
 So virus scanners and some gateways do. It has a line of its own: 100 Mbit/s each way, 20 ms there
-and 20 ms back. It is `underpass.testing.middlebox`; ends with its standard input or by a signal.
+and 20 ms back. It is `underpass.testing.middlebox`; ends by a signal.
 """
 
 from __future__ import annotations
