@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from statistics import median
 
-from tests.house.source import MODULES, Function
+import pytest
+
+from tests.house.source import MODULES, ROOT, Function
 
 FILE_LINES = 400
 FILE_MEDIAN = 150
@@ -48,3 +51,23 @@ def test_no_function_takes_more_parameters_than_its_budget() -> None:
         for function in module.functions
     }
     assert {where: count for where, count in counts.items() if count > PARAMETERS} == {}
+
+
+@pytest.mark.parametrize("folder", ["bench", "scripts", "examples"])
+def test_what_stands_beside_the_package_keeps_to_its_budgets(folder: str) -> None:
+    paths = [
+        path
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        # Other people's programs.
+        if not path.is_relative_to(ROOT / "bench" / "peers")
+    ]
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+    assert [place for place, text in texts.items() if len(text.splitlines()) > FILE_LINES] == []
+    functions = [
+        f"{place}:{node.lineno} {node.name}"
+        for place, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, Function)
+        if _lines(node) > FUNCTION_LINES or _parameters(node) > PARAMETERS
+    ]
+    assert functions == []
