@@ -293,10 +293,12 @@ async def test_a_client_that_is_told_to_go_on_and_does_not_is_a_408() -> None:
 
 
 async def test_a_server_that_takes_no_body_is_a_504() -> None:
+    over = asyncio.Event()
+
     async def script(visitor: RawClient) -> None:
         await visitor.head()
         visitor.stop_reading()
-        await asyncio.Event().wait()
+        await over.wait()
 
     async def flood(client: RawClient) -> None:
         with contextlib.suppress(ConnectionError):
@@ -309,6 +311,7 @@ async def test_a_server_that_takes_no_body_is_a_504() -> None:
             flooding = tasks.create_task(flood(client))
             assert (await b.record()).status == 504
             flooding.cancel()
+        over.set()
 
 
 async def test_a_silence_of_the_server_does_not_count_while_a_body_comes() -> None:
