@@ -59,9 +59,9 @@ class Inside:
 
 
 async def moves(steadies: list[Steady], patience: float = SECONDS) -> None:
-    """Wait until every stream has brought something more."""
-    before = [steady.checked for steady in steadies]
+    """Wait until every stream has brought something that is sent from now on."""
+    before = [steady.sent for steady in steadies]
     async with asyncio.timeout(patience):
-        for steady, checked in zip(steadies, before, strict=True):
-            while steady.checked <= checked:
+        for steady, sent in zip(steadies, before, strict=True):
+            while steady.checked <= sent:
                 await asyncio.sleep(0.01)
