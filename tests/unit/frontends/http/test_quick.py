@@ -18,10 +18,13 @@ from tests.unit.frontends.http.dialogue import (
 )
 from underpass.access import Principal
 from underpass.address import Address
-from underpass.errors import Failure, Forbidden
+from underpass.errors import Failure, Forbidden, StreamReset
 from underpass.frontends.http.state import FrontEndOptions
 from underpass.net.route import Route
+from underpass.net.stream import Stream
+from underpass.net.transport import TransportStream
 from underpass.observe import Counter
+from underpass.testing import stream_pair
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LATER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlater"
@@ -302,6 +305,52 @@ async def test_a_client_that_is_gone_meanwhile_is_told_of() -> None:
             await warm(other, there.name)
         go_on.set()
         assert "reset" in (await b.record(2)).reason
+
+
+async def test_a_stream_that_is_no_transports_is_the_tasks(answered: list[bool]) -> None:
+    class Tunnelled(Dialled):
+        """Opens streams in memory."""
+
+        opened = 0
+
+        async def _dial(self, address: Address) -> Stream:
+            self.opened += 1
+            here, there = stream_pair()
+            tasks.create_task(self.serve(there))
+            return here
+
+        async def serve(self, there: Stream) -> None:
+            while await there.receive():
+                await there.send(OK)
+
+    outbound = Tunnelled()
+    async with asyncio.TaskGroup() as tasks, bench(outbound) as b, b.client() as client:
+        for _ in range(3):
+            await warm(client, b"192.0.2.1")
+        assert (outbound.opened, answered) == (1, [])
+        b.front_end.drain()
+
+
+@pytest.mark.parametrize("fault", [None, StreamReset("reset")], ids=["full", "lost"])
+async def test_a_kept_stream_that_takes_no_request_is_replaced(
+    answered: list[bool], monkeypatch: pytest.MonkeyPatch, fault: StreamReset | None
+) -> None:
+    faults = [fault]
+    send_at_once = TransportStream.send_at_once
+
+    def failing(self: TransportStream, data: bytes) -> bool:
+        if not (data.startswith(b"GET /later ") and faults):
+            return send_at_once(self, data)
+        if error := faults.pop():
+            raise error
+        return False
+
+    async with origin(ok) as there, bench(Dialled()) as b, b.client() as client:
+        await warm(client, there.name)
+        monkeypatch.setattr(TransportStream, "send_at_once", failing)
+        await client.say(get(there.name).replace(b"/ HTTP", b"/later HTTP"))
+        assert (await client.response())[1] == b"ok"
+        assert (there.accepted, faults, answered) == (2, [], [])
 
 
 async def test_policy_is_asked_at_every_request() -> None:
