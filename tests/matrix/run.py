@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.matrix.cell import Outcome
+from tests.matrix.first_byte import first_bytes, line
 from tests.matrix.line import measure
 from tests.matrix.page import page
 from tests.matrix.suite import CELLS, PAGE, run_cells, verdict
@@ -28,22 +29,23 @@ def main() -> int:
     for (mode, kind), said in wrong.items():
         print(f"NOT AS EXPECTED  {mode}, {kind}: {said}")
     works = sum(isinstance(one, Outcome) and one.works for one in outcomes.values())
-    line = f"{len(CELLS)} cells in {took:.0f} s: {works} work, {len(CELLS) - works} tell why not"
-    print(f"{line}; {len(wrong)} are not as expected")
+    summary = f"{len(CELLS)} cells in {took:.0f} s: {works} work, {len(CELLS) - works} tell why not"
+    print(f"{summary}; {len(wrong)} are not as expected")
     if wrong:
         return 1
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(measure(Path(folder), LINE_BYTES))
-    print(figures.line())
-    PAGE.write_text(page(["## Speed\n", figures.line()]), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        first = line(asyncio.run(first_bytes(Path(folder))))
+    print(figures.line(), first, sep="\n")
+    PAGE.write_text(page(["## Speed\n", figures.line(), "", first]), encoding="utf-8")
     cells = [
         {"box": mode, "carrier": kind, "error": one.error, "seconds": round(one.seconds, 1)}
         for (mode, kind), one in outcomes.items()
         if isinstance(one, Outcome)
     ]
-    RESULTS.write_text(
-        json.dumps({"line": line, "speed": figures.line(), "cells": cells}, indent=1) + "\n"
-    )
+    results = {"line": summary, "speed": figures.line(), "first": first, "cells": cells}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 

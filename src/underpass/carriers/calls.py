@@ -52,7 +52,8 @@ class Calls:
         # Until then the path has asked to be left alone, by the loop's clock.
         self._rest_until = 0.0
         self._stuck = asyncio.Event()
-        self._quickest = math.inf
+        # The shortest time that an exchange has taken, in seconds.
+        self.quickest = math.inf
         # Small pieces that were answered late, and after all that had waited before them.
         self._late = 0
         # When each request that waits at the server was sent.
@@ -66,7 +67,7 @@ class Calls:
         started = loop.time()
         answer = await self.client.exchange(request)
         self.answered += 1
-        self._quickest = min(self._quickest, loop.time() - started)
+        self.quickest = min(self.quickest, loop.time() - started)
         if answer.status not in DONE:
             raise answer.error(f"{request.method} was refused")
         if (answer.fields.get(b"content-type") or b"").lower().startswith(b"text/html"):
@@ -125,12 +126,10 @@ class Calls:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        # Those that were sent only just before may have been overtaken on the way.
-        older = {
-            mark
-            for mark, since in self._waiting.items()
-            if since < started - delay - OVERTAKEN_SECONDS
-        }
+        # Those that were sent only just before may have been overtaken on the way. (The session's
+        # own round trips are long where each waits for those that wait.)
+        before = started - min(delay, self.quickest) - OVERTAKEN_SECONDS
+        older = {mark for mark, since in self._waiting.items() if since < before}
         patience = stuck_after(delay) + size / SLOWEST_BYTES
         timer = loop.call_later(patience, self._look, self.answered)
         try:
@@ -139,9 +138,10 @@ class Calls:
             timer.cancel()
         if older & self._waiting.keys():
             self.pacing.is_parallel = True
-        elif older and not size and loop.time() - started > LATE_SECONDS + 3 * self._quickest:
+        elif older and not size and loop.time() - started > LATE_SECONDS + 3 * self.quickest:
             self._late += 1
-            if self._late >= LATE_PIECES and not self.pacing.is_parallel:
+            enough = 1 if self.pacing.path.has_been_doubted else LATE_PIECES
+            if self._late >= enough and not self.pacing.is_parallel:
                 self._stuck.set()
 
     def _look(self, answered: int) -> None:

@@ -38,9 +38,13 @@ class Down:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def ask_once(self, feed: Feed) -> None:
-        """Ask for the next piece alone. Raises as `run`."""
-        await self._ask(min(self._pending) if self._pending else self._number(), feed)
+    async def ask_once(self, feed: Feed, hold: float) -> int:
+        """Ask for the next piece alone, which waits for at most `hold` seconds; how long it is.
+
+        Raises as `run`.
+        """
+        number = min(self._pending) if self._pending else self._number()
+        return await self._ask(number, feed, hold)
 
     @property
     def _has_room(self) -> bool:
@@ -53,8 +57,8 @@ class Down:
         self._pending.add(number)
         return number
 
-    async def _ask(self, number: int, feed: Feed) -> None:
-        answer = await self._fetch(number, feed)
+    async def _ask(self, number: int, feed: Feed, hold: float | None = None) -> int:
+        answer = await self._fetch(number, feed, hold)
         try:
             for piece in self._reader.insert(number, answer.body):
                 if piece:
@@ -63,14 +67,16 @@ class Down:
             raise CarrierError(error.reason) from error
         self._pending.discard(number)
         self._changed.set()
+        return len(answer.body)
 
-    async def _fetch(self, number: int, feed: Feed) -> Answer:
+    async def _fetch(self, number: int, feed: Feed, given: float | None) -> Answer:
         """Ask for one piece, again under the same number where no answer came."""
         now = asyncio.get_running_loop().time
         for tries in itertools.count(1):
             method, path = self._methods.down(self._calls.token, number)
-            fields = preferring(self._pacing.hold, self._pacing.down)
-            seconds = self._pacing.hold + ANSWER_SECONDS
+            hold = self._pacing.hold if given is None else given
+            fields = preferring(hold, self._pacing.down)
+            seconds = hold + ANSWER_SECONDS
             started = now()
             try:
                 with self._calls.waits():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +22,7 @@ from underpass.carriers.http_client import Answer, HttpClient, Request
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import TOO_LARGE, Pacing
 from underpass.carriers.pieces import MAX_EARLY, PieceReader, cut, encode_data, new_token
+from underpass.carriers.turns import CAREFUL_SECONDS, Turns
 from underpass.carriers.waiting import ANSWER_SECONDS, account, learn, preferring
 from underpass.errors import RemoteProtocolError
 from underpass.net.clock import TimeLimit
@@ -36,11 +38,15 @@ LAST_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Piece:
-    """What one request carries up, none if it `waits`. `records` are those it is whole of."""
+    """What one request carries up, none if it `waits`. `records` are those it is whole of.
+
+    `hold` is for how many seconds it may wait, unless for as long as the path lets it.
+    """
 
     data: bytes
     records: list[bytes]
     waits: bool
+    hold: float | None = None
     is_under_way: bool = False
 
 
@@ -69,19 +75,32 @@ class GetCarrier(Carrier):
         if self._pacing.idle_limit is not None:
             feed.lower_keepalive(self._pacing.idle_limit)
         try:
+            now = asyncio.get_running_loop().time()
             if not self._pacing.is_serial:
+                if self._pacing.path.is_doubted(now):
+                    # It is seen later whether others can go beside.
+                    await self._take_turns(feed, now + CAREFUL_SECONDS)
                 try:
                     await side_by_side(self._parallel(feed), self._calls.stuck())
                 except SerialPath:
                     self._wait_no_more()
                     if await self._helps(feed):
                         self._pacing.turn_serial()
-            while self._pacing.is_serial:
-                await self._send_all(feed)
-                await self._exchange(self._wait(), feed)
+            if self._pacing.is_serial:
+                await self._take_turns(feed, math.inf)
             await side_by_side(self._parallel(feed))
         finally:
             await self._calls.end(Methods(frozenset({"GET"})))
+
+    async def _take_turns(self, feed: Feed, until: float) -> None:
+        """Send, and ask, one request after the other; until then, by the loop's clock."""
+        now = asyncio.get_running_loop().time
+        turns = Turns()
+        while now() < until:
+            if await self._send_all(feed):
+                turns.moved()
+            turns.came(await self._exchange(self._wait(turns.hold), feed))
+            await turns.moment(feed)
 
     async def _parallel(self, feed: Feed) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -133,10 +152,13 @@ class GetCarrier(Carrier):
         for piece in self._pending.values():
             piece.waits = False
 
-    async def _send_all(self, feed: Feed) -> None:
-        """Send what there is now, one piece after the other."""
+    async def _send_all(self, feed: Feed) -> bool:
+        """Send what there is now, one piece after the other; whether there was any."""
+        has_sent = False
         while self._pending or self._take(feed):
             await self._exchange(min(self._pending), feed)
+            has_sent = True
+        return has_sent
 
     def _take(self, feed: Feed) -> list[int]:
         """Take what there is into pieces; their numbers."""
@@ -148,8 +170,8 @@ class GetCarrier(Carrier):
         whole = records if len(pieces) == 1 else []
         return [self._number(_Piece(data, whole, waits=False)) for data in pieces]
 
-    def _wait(self) -> int:
-        return self._number(_Piece(b"", [], waits=True))
+    def _wait(self, hold: float | None = None) -> int:
+        return self._number(_Piece(b"", [], waits=True, hold=hold))
 
     def _number(self, piece: _Piece) -> int:
         number = self._next
@@ -168,7 +190,8 @@ class GetCarrier(Carrier):
             self._changed.clear()
             await self._changed.wait()
 
-    async def _exchange(self, number: int, feed: Feed) -> None:
+    async def _exchange(self, number: int, feed: Feed) -> int:
+        """Bring one request and its answer over; how long that is."""
         piece = self._pending[number]
         try:
             answer = await self._fetch(number, piece, feed)
@@ -181,6 +204,7 @@ class GetCarrier(Carrier):
             piece.is_under_way = False
             self._changed.set()
         del self._pending[number]
+        return len(answer.body)
 
     async def _fetch(self, number: int, piece: _Piece, feed: Feed) -> Answer:
         """Ask until there is an answer: the same under the same number, as it may have arrived."""
@@ -203,7 +227,8 @@ class GetCarrier(Carrier):
         raise AssertionError("tries are counted without end")
 
     async def _try(self, number: int, piece: _Piece, feed: Feed) -> Answer:
-        hold = self._pacing.hold if piece.waits else 0.0
+        hold = self._pacing.hold if piece.hold is None else piece.hold
+        hold = hold if piece.waits else 0.0
         path = f"{self._calls.token}/{number}/{encode_data(piece.data)}"
         fields = preferring(hold, self._pacing.down)
         request = Request("GET", path, fields=fields, seconds=hold + ANSWER_SECONDS)

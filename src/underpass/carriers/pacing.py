@@ -110,18 +110,43 @@ class Flow:
             self.size = smaller
 
 
+# A doubt is what was seen of a path just now, not what is known of it.
+DOUBT_SECONDS = 10.0
+
+
+class SharedPath:
+    """What the kinds of carriers tell each other of the path that they share."""
+
+    __slots__ = ("_doubted_at", "has_been_doubted")
+
+    def __init__(self) -> None:
+        self.has_been_doubted = False
+        self._doubted_at = 0.0
+
+    def doubt(self, now: float) -> None:
+        """Nothing was answered while one request waited: perhaps one goes through at a time."""
+        self.has_been_doubted = True
+        self._doubted_at = now
+
+    def is_doubted(self, now: float) -> bool:
+        """Whether that was just now; `now` in seconds of a steady clock."""
+        return self.has_been_doubted and now < self._doubted_at + DOUBT_SECONDS
+
+
 class Pacing:
     """Both directions of one kind of carrier, and what else is known of its path.
 
     `hold` is for how many seconds an idle request may wait at the server. `is_serial`: the path
     lets one request at a time through; `is_parallel`: it has shown that it lets more. Until then
     nothing waits long, as a box may go on with a request that its client has given up.
-    `refused`: methods that it does not let through, and POST in their place.
+    `refused`: methods that it does not let through, and POST in their place. `path` is what other
+    kinds have seen of it.
     """
 
-    __slots__ = ("_hold", "down", "is_parallel", "is_serial", "refused", "up")
+    __slots__ = ("_hold", "down", "is_parallel", "is_serial", "path", "refused", "up")
 
-    def __init__(self) -> None:
+    def __init__(self, path: SharedPath | None = None) -> None:
+        self.path = path or SharedPath()
         self.up = Flow()
         self.down = Flow()
         self.is_serial = False

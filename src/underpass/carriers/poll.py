@@ -8,6 +8,7 @@ a time through, a POST would wait as long as those do: then they take turns.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import ClassVar
 
 from underpass.carriers.base import Feed
@@ -17,6 +18,7 @@ from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
 from underpass.carriers.posting import PostingCarrier
+from underpass.carriers.turns import CAREFUL_SECONDS, Turns
 
 
 class PollCarrier(PostingCarrier):
@@ -29,17 +31,30 @@ class PollCarrier(PostingCarrier):
         self._asking = Down(self._calls, methods)
 
     async def _carry(self, feed: Feed) -> None:
+        now = asyncio.get_running_loop().time()
         if not self._pacing.is_serial:
+            if self._pacing.path.is_doubted(now):
+                # It is seen later whether others can go beside.
+                await self._take_turns(feed, now + CAREFUL_SECONDS)
             try:
                 await side_by_side(self._up.run(feed), self._down(feed), self._calls.stuck())
             except SerialPath:
                 # What waits at the server is given up by now, and asked for again.
                 if await self._helps(feed):
                     self._pacing.turn_serial()
-        while self._pacing.is_serial:
-            await self._up.send_all(feed)
-            await self._asking.ask_once(feed)
+        if self._pacing.is_serial:
+            await self._take_turns(feed, math.inf)
         await side_by_side(self._up.run(feed), self._down(feed))
+
+    async def _take_turns(self, feed: Feed, until: float) -> None:
+        """Send, and ask, one request after the other; until then, by the loop's clock."""
+        now = asyncio.get_running_loop().time
+        turns = Turns()
+        while now() < until:
+            if await self._up.send_all(feed):
+                turns.moved()
+            turns.came(await self._asking.ask_once(feed, turns.hold))
+            await turns.moment(feed)
 
     async def _helps(self, feed: Feed) -> bool:
         """Whether what was stuck passes when it goes alone."""

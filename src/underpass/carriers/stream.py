@@ -22,6 +22,11 @@ QUIET_SECONDS = 300.0
 # What is stuck for so long beyond the first doubt is no packet that was lost on its way.
 STILL_STUCK_SECONDS = 2.0
 
+# Where no POST is answered for so long and so many exchanges, others may have their try. The next
+# kind waits no longer for its own.
+HASTE_SECONDS = 0.25
+HASTE_TRIPS = 3
+
 # RFC 10036: this response is meant to be passed on as it comes.
 _FIELDS = Fields([(b"Incremental", b"?1")])
 
@@ -39,10 +44,27 @@ class StreamCarrier(PostingCarrier):
 
     async def _carry(self, feed: Feed) -> None:
         try:
-            await side_by_side(self._up.run(feed), self._down(feed), self._stuck())
+            await side_by_side(
+                self._up.run(feed), self._down(feed), self._stuck(), self._make_room()
+            )
         except SerialPath:
             self._pacing.turn_serial()
             raise
+
+    async def _make_room(self) -> None:
+        """Leave, once for a path, where no POST is answered for a few round trips.
+
+        Where one request goes through at a time, the next kind to be tried would have to wait for
+        this one to be given up. One that was only slow is tried again later.
+        """
+        now = asyncio.get_running_loop().time
+        path, answered = self._pacing.path, self._calls.answered
+        if self._pacing.is_parallel or path.has_been_doubted:
+            return
+        await asyncio.sleep(HASTE_SECONDS + HASTE_TRIPS * self._calls.quickest)
+        if answered == self._calls.answered and self._up.is_busy:
+            path.doubt(now())
+            raise CarrierError("no POST is answered beside the response down")
 
     async def _stuck(self) -> None:
         """Raise `SerialPath` where POSTs wait as long as the response down lasts.

@@ -68,11 +68,17 @@ class Up:
                     await self._room.wait()
             raise
 
-    async def send_all(self, feed: Feed) -> None:
-        """Send what there is now, one piece after the other. Raises as `run`."""
+    async def send_all(self, feed: Feed) -> bool:
+        """Send what there is now, one piece after the other; whether there was any.
+
+        Raises as `run`.
+        """
+        has_sent = False
         while self._pending or self._take(feed):
             self._under_way += 1
             await self._post(min(self._pending), feed)
+            has_sent = True
+        return has_sent
 
     def _take(self, feed: Feed) -> list[int]:
         """Take what there is into pieces; their numbers."""
@@ -86,6 +92,11 @@ class Up:
         whole = records if len(pieces) == 1 else []
         self._pending |= {n: _Piece(piece, whole) for n, piece in zip(numbers, pieces, strict=True)}
         return numbers
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way."""
+        return self._under_way > 0
 
     async def _wait_for_room(self) -> None:
         while not self._has_room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 from underpass.carriers.base import Carrier
 from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
-from underpass.carriers.pacing import Pacing
+from underpass.carriers.pacing import Pacing, SharedPath
 from underpass.carriers.server_url import ServerUrl
 from underpass.outbound.ways import Way, Ways
 
@@ -35,10 +36,14 @@ def makers(url: ServerUrl, ways: Ways, carrier: str, methods: Methods) -> list[C
     the next kind.
     """
     found: list[CarrierMaker] = []
+    paths: defaultdict[str, SharedPath] = defaultdict(SharedPath)
     for kind, chosen, make in _kinds(ways, methods):
         if carrier not in ("auto", kind):
             continue
-        found += [_maker(f"{kind}, {way.name}", make, url, way) for way in chosen]
+        found += [
+            _maker(f"{kind}, {way.name}", make, (url, way), Pacing(paths[way.name]))
+            for way in chosen
+        ]
     return found
 
 
@@ -83,6 +88,6 @@ def _get(client: HttpClient, pacing: Pacing) -> Carrier:
     return GetCarrier(client, pacing)
 
 
-def _maker(name: str, make: _Make, url: ServerUrl, way: Way) -> CarrierMaker:
-    pacing = Pacing()
+def _maker(name: str, make: _Make, to: tuple[ServerUrl, Way], pacing: Pacing) -> CarrierMaker:
+    url, way = to
     return CarrierMaker(name, lambda: make(HttpClient(url, way.make), pacing), pacing)

@@ -80,15 +80,21 @@ async def test_a_small_request_that_overtakes_a_waiting_one_proves_the_path() ->
 
 
 @pytest.mark.slow
-async def test_small_requests_that_come_late_after_each_that_waited_tell_of_turns() -> None:
+@pytest.mark.parametrize(("is_doubted", "pieces"), [(False, 2), (True, 1)])
+async def test_small_requests_that_come_late_after_each_that_waited_tell_of_turns(
+    is_doubted: bool, pieces: int
+) -> None:
     async with answering(lambda line, body: asyncio.sleep(0, NOTHING)) as (client, _):
         calls = calls_of(client)
+        if is_doubted:
+            calls.pacing.path.doubt(0.0)
         await calls.once(Request("GET", "T/0"))
-        for _ in range(2):
+        for _ in range(pieces):
             waiting = calls.waits()
             waiting.__enter__()
             await asyncio.sleep(0.11)
-            with calls.passes(0.0):
+            # The session's own round trips have been long.
+            with calls.passes(9.0):
                 await asyncio.sleep(0.35)
                 waiting.__exit__(None, None, None)
         async with asyncio.timeout(1):

@@ -47,7 +47,7 @@ async def test_asks_again_under_the_same_number() -> None:
 
     feed = ScriptedFeed()
     async with answering(answer) as (client, _):
-        await Down(Calls(client, "T", Pacing()), Methods.parse("POST")).ask_once(feed)
+        await Down(Calls(client, "T", Pacing()), Methods.parse("POST")).ask_once(feed, 1.0)
     assert feed.came == b"here"
 
 
@@ -58,4 +58,4 @@ async def test_ends_where_the_server_does_not_know_the_carrier() -> None:
     async with answering(answer) as (client, _):
         down = Down(Calls(client, "T", Pacing()), Methods())
         with pytest.raises(CarrierError):
-            await down.ask_once(ScriptedFeed())
+            await down.ask_once(ScriptedFeed(), 1.0)

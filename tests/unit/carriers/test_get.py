@@ -23,8 +23,17 @@ class Server:
         self.refusals = list(refusals)
         self.ups: dict[int, bytes] = {}
         self.down: asyncio.Queue[bytes] = asyncio.Queue()
+        self.here = self.most_at_once = 0
 
     async def __call__(self, line: str, body: bytes) -> bytes:
+        self.here += 1
+        self.most_at_once = max(self.most_at_once, self.here)
+        try:
+            return await self._answer(line, body)
+        finally:
+            self.here -= 1
+
+    async def _answer(self, line: str, body: bytes) -> bytes:
         assert line.startswith("GET /")
         assert not body
         rest = line.split("/")[2:]
@@ -97,12 +106,19 @@ async def test_gives_back_what_is_too_long_for_a_target() -> None:
     assert pacing.up.size == PIECE_BYTES // 2
 
 
-async def test_takes_turns_where_the_path_does() -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_takes_turns_where_the_path_does(is_known: bool) -> None:
     server, feed, pacing = Server(), ScriptedFeed(), Pacing()
-    pacing.turn_serial()
+    if is_known:
+        pacing.turn_serial()
+    else:
+        pacing.path.doubt(asyncio.get_running_loop().time())
     feed.give(b"up")
     async with carried(server, pacing, feed):
         await until(lambda: server.up == b"up" and len(server.ups) == 2)
         feed.give(b"more")
         server.down.put_nowait(b"down")
         await until(lambda: feed.came == b"down" and server.up == b"upmore")
+        # Nothing was asked for beside.
+        assert sorted(server.ups) == list(range(1, len(server.ups) + 1))
+        assert server.most_at_once == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from underpass.carriers.pacing import (
+    DOUBT_SECONDS,
     FIRST_HOLD_SECONDS,
     FIRST_SIZE,
     FIRST_WIDTH,
@@ -14,6 +15,7 @@ from underpass.carriers.pacing import (
     SMALLEST_SIZE,
     Flow,
     Pacing,
+    SharedPath,
 )
 
 
@@ -102,6 +104,16 @@ def test_nothing_waits_long_until_the_path_is_known() -> None:
     assert pacing.hold == SERIAL_HOLD_SECONDS
     assert (pacing.up.width, pacing.down.width) == (1, 1)
     assert "one at a time" in repr(pacing)
+
+
+def test_a_doubt_is_remembered_and_soon_no_reason_any_more() -> None:
+    path = SharedPath()
+    assert not path.has_been_doubted
+    assert not path.is_doubted(5.0)
+    path.doubt(5.0)
+    assert path.is_doubted(5.0 + DOUBT_SECONDS - 0.1)
+    assert not path.is_doubted(5.0 + DOUBT_SECONDS)
+    assert path.has_been_doubted
 
 
 def test_a_serial_path_gets_larger_pieces_and_no_more_of_them() -> None:

@@ -69,6 +69,8 @@ async def test_where_post_is_refused_too_the_error_says_so() -> None:
 @pytest.mark.slow
 async def test_stream_ends_where_one_request_goes_at_a_time() -> None:
     pacing = Pacing()
+    # It has made room before, and nothing else worked.
+    pacing.path.doubt(0.0)
     async with boxed(Behaviour(one_at_a_time=True)) as (one, client, _):
         running = await one.attach(StreamCarrier(client, Methods(), pacing))
         for _ in range(2):

@@ -62,3 +62,57 @@ async def test_silence_for_long_is_an_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert "nothing comes down" in said
     assert came == b"one"
     await asyncio.sleep(0)
+
+
+async def begun(pacing: Pacing, post: bytes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Why it ended, if it did in half a second, where POSTs are answered so; "" for not at all."""
+    monkeypatch.setattr(stream, "HASTE_SECONDS", 0.05)
+
+    async def script(visitor: RawClient) -> None:
+        line = await visitor.head()
+        if line.startswith(b"POST"):
+            await visitor.say(post)
+            await visitor.rest()
+        elif line.startswith(b"GET"):
+            await visitor.say(HEAD)
+            await visitor.rest()
+        await visitor.say(NOTHING)
+
+    feed = ScriptedFeed()
+    feed.give(b"ping")
+    async with origin(script) as one, asyncio.timeout(5):
+        carrier = StreamCarrier(client_of(one.port), Methods(), pacing)
+        assert await carrier.open(b"hello") == b""
+        try:
+            async with asyncio.timeout(0.2):
+                await carrier.run(feed)
+        except CarrierError as error:
+            return [error.reason]
+        except TimeoutError:
+            return []
+    raise AssertionError("it ended without a reason")
+
+
+async def test_it_makes_room_once_where_no_post_is_answered_beside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pacing = Pacing()
+    [reason] = await begun(pacing, b"", monkeypatch)
+    assert "no POST is answered" in reason
+    assert pacing.path.is_doubted(asyncio.get_running_loop().time())
+    # It may only have been slow, and the others worse.
+    assert await begun(pacing, b"", monkeypatch) == []
+
+
+async def test_it_stays_where_posts_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    pacing = Pacing()
+    assert await begun(pacing, NOTHING, monkeypatch) == []
+    assert not pacing.path.has_been_doubted
+
+
+async def test_it_stays_on_a_path_that_is_known_to_let_more_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pacing = Pacing()
+    pacing.is_parallel = True
+    assert await begun(pacing, b"", monkeypatch) == []

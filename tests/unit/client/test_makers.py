@@ -67,6 +67,19 @@ def test_all_ways_of_a_kind_come_before_the_next_kind() -> None:
     ]
 
 
+def test_kinds_tell_each_other_of_the_way_that_they_share() -> None:
+    url = ServerUrl.parse("http://t.example/")
+    via = Via.parse("http://proxy.example:3128")
+    found = makers(url, Ways(url, [(via,), ()], dial, ServerTls(Trust())), "auto", Methods())
+    paths: dict[str, set[int]] = {}
+    for maker in found:
+        way = maker.name.partition(", ")[2]
+        paths.setdefault(way, set()).add(id(maker.pacing.path))
+    assert [len(shared) for shared in paths.values()] == [1, 1, 1]
+    assert len(set.union(*paths.values())) == 3
+    assert len({id(maker.pacing) for maker in found}) == len(found)
+
+
 def test_each_makes_its_own_kind_anew() -> None:
     url = ServerUrl.parse("http://t.example/")
     ways = Ways(url, [()], dial, ServerTls(Trust()))
