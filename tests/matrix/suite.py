@@ -17,7 +17,7 @@ from underpass.errors import UnderpassError
 # So many cells are done at once: most of what they take is waiting.
 WIDTH = 24
 # What a held-back answer looks like where a machine is too busy to answer at once.
-BUSY = ("one request at a time", "no POST is answered")
+BUSY = ("one request at a time", "no POST is answered", "nothing comes back")
 
 Cell = tuple[str, str]
 """The names of a mode and of a kind of carrier."""
