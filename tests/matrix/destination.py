@@ -64,7 +64,7 @@ async def destination() -> AsyncIterator[int]:
             # The tunnel's end reset it.
             pass
         finally:
-            streams.discard(writer)
+            # It stays among them: what it has not sent may keep it open.
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def test_a_scenario_tells_how_it_ended() -> None:
 
 def test_who_is_interrupted_lets_the_scenario_end_in_order(tmp_path: Path) -> None:
     end = tmp_path / "end"
-    with pytest.raises(KeyboardInterrupt):
-        finished([sys.executable, "-c", SCENARIO, str(end)])
+    # A shell starts what runs in the background with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            finished([sys.executable, "-c", SCENARIO, str(end)])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.read_text() == "in order"
