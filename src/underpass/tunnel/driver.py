@@ -94,11 +94,12 @@ class SessionDriver:
     def take(self, number: int, limit: int) -> list[bytes]:
         """Records for a carrier."""
         now = self._loop.time()
+        # First: who hears of it may send more.
+        self._has_woken = False
         records = self.session.data_to_send(number, limit, now)
         self._dispatch()
         if records and self._timer_at > now + TIMER_SLACK:
             self._set_timer()
-        self._has_woken = False
         return records
 
     def receive(self, number: int, data: Payload) -> None:

@@ -24,6 +24,7 @@ from underpass.protocol.session_state import SessionState
 from underpass.protocol.stream_table import StreamLimits
 from underpass.testing.memory import stream_pair
 from underpass.tunnel.driver import DRAIN_BYTES, DRAIN_SECONDS
+from underpass.tunnel.tunnel_stream import TunnelStream
 
 
 async def refusal(
@@ -388,6 +389,34 @@ async def test_records_that_are_lost_are_said_again() -> None:
     ends.client_feed.lost(lost)
     ends.pump()
     assert await there.receive() == b"hello"
+
+
+class Refilling(Sink):
+    """Puts one piece more as soon as there is room; told of nothing else."""
+
+    def __init__(self, stream: TunnelStream) -> None:
+        self.tap = stream.pour(self)
+        self.is_done = False
+
+    def ready(self) -> None:
+        if not self.is_done:
+            self.is_done = True
+            self.tap.put(b"the last")
+
+
+async def test_what_is_put_while_a_carrier_takes_wakes_it_again() -> None:
+    ends = Joined(StreamLimits(initial_window=1024 * 1024))
+    here, _ = await ends.open()
+    sink = Refilling(here)
+    wakes: list[bool] = []
+    ends.client_feed.watch(lambda: wakes.append(sink.is_done))
+    while not sink.tap.is_full:
+        sink.tap.put(bytes(PIECE))
+    # Nobody would take what was put within the last take.
+    while not sink.is_done:
+        ends.client.settle()
+        assert ends.client_feed.take(PIECE)
+    assert wakes[-1]
 
 
 async def test_a_cut_record_is_forgotten() -> None:
