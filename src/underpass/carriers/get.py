@@ -22,7 +22,7 @@ from underpass.carriers.http_client import Answer, HttpClient, Request
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import TOO_LARGE, Pacing
 from underpass.carriers.pieces import MAX_EARLY, PieceReader, cut, encode_data, new_token
-from underpass.carriers.turns import CAREFUL_SECONDS, Turns
+from underpass.carriers.turns import CAREFUL_SECONDS, take_turns
 from underpass.carriers.waiting import ANSWER_SECONDS, account, learn, preferring
 from underpass.errors import RemoteProtocolError
 from underpass.net.clock import TimeLimit
@@ -93,14 +93,9 @@ class GetCarrier(Carrier):
             await self._calls.end(Methods(frozenset({"GET"})))
 
     async def _take_turns(self, feed: Feed, until: float) -> None:
-        """Send, and ask, one request after the other; until then, by the loop's clock."""
-        now = asyncio.get_running_loop().time
-        turns = Turns()
-        while now() < until:
-            if await self._send_all(feed):
-                turns.moved()
-            turns.came(await self._exchange(self._wait(turns.hold), feed))
-            await turns.moment(feed)
+        await take_turns(
+            feed, until, self._send_all, lambda _, hold: self._exchange(self._wait(hold), feed)
+        )
 
     async def _parallel(self, feed: Feed) -> None:
         async with asyncio.TaskGroup() as tasks:

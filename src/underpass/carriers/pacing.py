@@ -12,6 +12,8 @@ whole costs the time of one piece, not of all.
 
 from __future__ import annotations
 
+import math
+
 FIRST_SIZE = 64 * 1024
 LARGEST_SIZE = 1024 * 1024
 # Below this the heads of requests and responses cost more than what they bring.
@@ -117,20 +119,23 @@ DOUBT_SECONDS = 10.0
 class SharedPath:
     """What the kinds of carriers tell each other of the path that they share."""
 
-    __slots__ = ("_doubted_at", "has_been_doubted")
+    __slots__ = ("_doubted_at",)
 
     def __init__(self) -> None:
-        self.has_been_doubted = False
-        self._doubted_at = 0.0
+        self._doubted_at = -math.inf
 
     def doubt(self, now: float) -> None:
         """Nothing was answered while one request waited: perhaps one goes through at a time."""
-        self.has_been_doubted = True
         self._doubted_at = now
+
+    @property
+    def has_been_doubted(self) -> bool:
+        """Whether it was, at any time."""
+        return self._doubted_at > -math.inf
 
     def is_doubted(self, now: float) -> bool:
         """Whether that was just now; `now` in seconds of a steady clock."""
-        return self.has_been_doubted and now < self._doubted_at + DOUBT_SECONDS
+        return now < self._doubted_at + DOUBT_SECONDS
 
 
 class Pacing:

@@ -18,7 +18,7 @@ from underpass.carriers.http_client import HttpClient
 from underpass.carriers.methods import Methods
 from underpass.carriers.pacing import Pacing
 from underpass.carriers.posting import PostingCarrier
-from underpass.carriers.turns import CAREFUL_SECONDS, Turns
+from underpass.carriers.turns import CAREFUL_SECONDS, take_turns
 
 
 class PollCarrier(PostingCarrier):
@@ -47,14 +47,7 @@ class PollCarrier(PostingCarrier):
         await side_by_side(self._up.run(feed), self._down(feed))
 
     async def _take_turns(self, feed: Feed, until: float) -> None:
-        """Send, and ask, one request after the other; until then, by the loop's clock."""
-        now = asyncio.get_running_loop().time
-        turns = Turns()
-        while now() < until:
-            if await self._up.send_all(feed):
-                turns.moved()
-            turns.came(await self._asking.ask_once(feed, turns.hold))
-            await turns.moment(feed)
+        await take_turns(feed, until, self._up.send_all, self._asking.ask_once)
 
     async def _helps(self, feed: Feed) -> bool:
         """Whether what was stuck passes when it goes alone."""

@@ -7,7 +7,9 @@ becomes longer until nothing more is expected.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 from underpass.carriers.base import Feed
 from underpass.carriers.pacing import SERIAL_HOLD_SECONDS
@@ -24,6 +26,26 @@ LAST_SECONDS = 0.8
 # On a path that another kind has just doubted, requests take turns for so long: the tunnel stands,
 # and what is asked for first comes, before it is tried whether they need to.
 CAREFUL_SECONDS = 3.0
+
+
+async def take_turns(
+    feed: Feed,
+    until: float,
+    send: Callable[[Feed], Awaitable[bool]],
+    ask: Callable[[Feed, float], Awaitable[int]],
+) -> None:
+    """Send, and ask, one request after the other; until then, by the loop's clock.
+
+    `send` says whether there was anything. `ask` is told for how many seconds its request may wait
+    at the server, and says how many bytes that has brought. Raises as they, and as `Feed.output`.
+    """
+    now = asyncio.get_running_loop().time
+    turns = Turns()
+    while now() < until:
+        if await send(feed):
+            turns.moved()
+        turns.came(await ask(feed, turns.hold))
+        await turns.moment(feed)
 
 
 class Turns:
