@@ -6,7 +6,7 @@ import asyncio
 from typing import ClassVar
 
 from underpass.carriers.base import CarrierError, Feed
-from underpass.carriers.calls import SerialPath, side_by_side
+from underpass.carriers.calls import SLOWEST_BYTES, SerialPath, side_by_side
 from underpass.carriers.http_client import Request, status_error
 from underpass.carriers.posting import PostingCarrier
 from underpass.errors import RemoteProtocolError, StreamError
@@ -57,13 +57,15 @@ class StreamCarrier(PostingCarrier):
         Where one request goes through at a time, the next kind to be tried would have to wait for
         this one to be given up. One that was only slow is tried again later.
         """
-        now = asyncio.get_running_loop().time
         path, answered = self._pacing.path, self._calls.answered
         if self._pacing.is_parallel or path.has_been_doubted:
             return
         await asyncio.sleep(HASTE_SECONDS + HASTE_TRIPS * self._calls.quickest)
-        if answered == self._calls.answered and self._up.is_busy:
-            path.doubt(now())
+        size = self._up.bytes_under_way
+        # What is large may take its time on a slow line.
+        await asyncio.sleep(size / SLOWEST_BYTES)
+        if size and answered == self._calls.answered:
+            path.doubt(asyncio.get_running_loop().time())
             raise CarrierError("no POST is answered beside the response down")
 
     async def _stuck(self) -> None:

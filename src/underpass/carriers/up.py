@@ -94,9 +94,9 @@ class Up:
         return numbers
 
     @property
-    def is_busy(self) -> bool:
-        """Whether anything is under way."""
-        return self._under_way > 0
+    def bytes_under_way(self) -> int:
+        """How many bytes have not been answered for."""
+        return sum(len(piece.data) for piece in self._pending.values())
 
     async def _wait_for_room(self) -> None:
         while not self._has_room:

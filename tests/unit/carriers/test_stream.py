@@ -64,7 +64,9 @@ async def test_silence_for_long_is_an_end(monkeypatch: pytest.MonkeyPatch) -> No
     await asyncio.sleep(0)
 
 
-async def begun(pacing: Pacing, post: bytes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+async def begun(
+    pacing: Pacing, post: bytes, monkeypatch: pytest.MonkeyPatch, up: bytes = b"ping"
+) -> list[str]:
     """Why it ended, if it did in half a second, where POSTs are answered so; "" for not at all."""
     monkeypatch.setattr(stream, "HASTE_SECONDS", 0.05)
 
@@ -79,7 +81,7 @@ async def begun(pacing: Pacing, post: bytes, monkeypatch: pytest.MonkeyPatch) ->
         await visitor.say(NOTHING)
 
     feed = ScriptedFeed()
-    feed.give(b"ping")
+    feed.give(up)
     async with origin(script) as one, asyncio.timeout(5):
         carrier = StreamCarrier(client_of(one.port), Methods(), pacing)
         assert await carrier.open(b"hello") == b""
@@ -116,3 +118,11 @@ async def test_it_stays_on_a_path_that_is_known_to_let_more_through(
     pacing = Pacing()
     pacing.is_parallel = True
     assert await begun(pacing, b"", monkeypatch) == []
+
+
+async def test_it_gives_what_is_large_the_time_of_a_slow_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pacing = Pacing()
+    assert await begun(pacing, b"", monkeypatch, up=bytes(32 * 1024)) == []
+    assert not pacing.path.has_been_doubted
