@@ -398,6 +398,15 @@ class Refilling(Sink):
         self.tap = stream.pour(self)
         self.is_done = False
 
+    def came(self, data: Payload) -> None:
+        raise AssertionError("the other end says nothing")
+
+    def ended(self) -> None:
+        raise AssertionError("nor does it end")
+
+    def lost(self, error: StreamError | None) -> None:
+        raise AssertionError("nor is it lost")
+
     def ready(self) -> None:
         if not self.is_done:
             self.is_done = True
