@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from underpass.access import Effect, Policy, Principal, Rule
     from underpass.address import Address, ListenAddress
-    from underpass.client.library import ConnectedTunnel, connect
+    from underpass.client.connected import ConnectedTunnel, connect
     from underpass.client_options import ClientOptions
     from underpass.errors import ConfigurationError, DialError, Failure, UnderpassError
     from underpass.frontends.http import Authenticator, Throttled
@@ -68,7 +68,7 @@ __all__ = [
 _HOMES = {
     "access": ("Effect", "Policy", "Principal", "Rule"),
     "address": ("Address", "ListenAddress"),
-    "client.library": ("ConnectedTunnel", "connect"),
+    "client.connected": ("ConnectedTunnel", "connect"),
     "client_options": ("ClientOptions",),
     "tunnel.greeting": ("HandshakeRefused",),
     "errors": ("ConfigurationError", "DialError", "Failure", "UnderpassError"),
