@@ -174,17 +174,16 @@ class BoxConversation:
             await self._open_tls(address)
             return
         stream = await self._dial(address)
-        await self._client.send(ESTABLISHED)
-        self._messages.release()
-        if behaviour.only_tls:
-            await self._check_tls(stream)
         async with side(stream, self._state.up, self._state) as server:
+            await self._client.send(ESTABLISHED)
+            self._messages.release()
+            if behaviour.only_tls:
+                await self._check_tls()
             await pump(self._client, server, self._fuse)
 
-    async def _check_tls(self, stream: Stream) -> None:
+    async def _check_tls(self) -> None:
         begun = await self._client.stream.receive()
         if not begun.startswith(TLS_HANDSHAKE):
-            stream.abort()
             raise StreamReset("not TLS")
         self._client.stream.unread(begun)
 

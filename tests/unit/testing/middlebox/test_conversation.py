@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
@@ -187,6 +188,22 @@ async def test_a_stream_that_begins_as_tls_goes_on() -> None:
         assert status(await client.head()) == 200
         await client.say(b"\x16\x03\x01")
         assert await client.exactly(3) == b"\x16\x03\x01"
+
+
+async def test_the_destination_of_a_client_that_is_reset_before_it_speaks_is_left() -> None:
+    ended = asyncio.Event()
+
+    async def wait_for_the_end(visitor: RawClient) -> None:
+        with contextlib.suppress(ConnectionError):
+            await visitor.rest()
+        ended.set()
+
+    async with walk(Behaviour(only_tls=True), wait_for_the_end) as it, it.client() as client:
+        await client.say(it.connect())
+        assert status(await client.head()) == 200
+        client.reset()
+        async with asyncio.timeout(5):
+            await ended.wait()
 
 
 async def test_whoever_wants_no_tls_is_left() -> None:
