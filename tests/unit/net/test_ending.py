@@ -107,7 +107,7 @@ async def test_who_never_takes_the_rest_is_given_up(
 
 
 @SCENES
-async def test_half_closed_ones_share_a_timer(kind: type[AnyScene], make_pair: MakePair) -> None:
+async def test_half_closed_ones_share_a_timer(scene: type[AnyScene], make_pair: MakePair) -> None:
     s = scene(await make_pair(), await make_pair(), RelayTimeouts(half_close=0.02))
     s.begin()
     s.client.shutdown(socket.SHUT_WR)
