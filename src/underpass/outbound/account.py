@@ -58,6 +58,11 @@ class Account:
         return self._login is not None or self._excluded.get("negotiate") != math.inf
 
     @property
+    def has_login(self) -> bool:
+        """Whether there is a user and a password; else there may be tickets."""
+        return self._login is not None
+
+    @property
     def answers_unasked(self) -> bool:
         """Whether requests carry a login by Basic or Digest without being asked for it."""
         answerer = self._answerer

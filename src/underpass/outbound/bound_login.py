@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import importlib.util
+import re
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -32,21 +33,27 @@ TOKEN_SECONDS = 10.0
 # Longer than the largest ticket that Windows makes (64 KiB, in base64): no token of a proxy is.
 MAX_TOKEN = 96 * 1024
 
+TICKET_LIBRARIES = ("gssapi", "krb5")
+NO_TICKETS = "its tickets need libraries: pip install 'underpass[kerberos]'"
+
 # Of an error's text, as much as fits on a line.
 _SHOWN = 160
+# Where the libraries for tickets say what it was, below layers of what that belongs to.
+_REASON = re.compile(r"Minor \(\d+\): (.+?)(?:, Context: |$)", re.DOTALL)
 
 
 def has_tickets() -> bool:
-    """Whether this system could log in without a password: its library for tickets is there."""
-    return importlib.util.find_spec("gssapi") is not None
+    """Whether this system could log in without a password: its libraries for tickets are there."""
+    return all(importlib.util.find_spec(name) is not None for name in TICKET_LIBRARIES)
 
 
 class BoundLogin:
     """One login. `begin` makes it; then `answer` is sent, and `take` given what came, in turn."""
 
-    def __init__(self, scheme: str, context: spnego.ContextProxy) -> None:
+    def __init__(self, scheme: str, context: spnego.ContextProxy, *, is_ntlm: bool) -> None:
         self.scheme = scheme
         self._context = context
+        self._is_ntlm = is_ntlm
         self._answer: bytes | None = None
         self._legs = 0
 
@@ -57,15 +64,14 @@ class BoundLogin:
         Raises `DialError` where this system can't log in so.
         """
         context = await _off_loop(scheme, lambda: _context(scheme, login, host))
-        bound = cls(scheme, context)
+        bound = cls(scheme, context, is_ntlm=login is not None)
         await bound._step(None)
         return bound
 
     @property
     def is_first_leg(self) -> bool:
         """Whether `answer` is next the first of several legs: with a ticket there is but one."""
-        is_ntlm = self.scheme == "ntlm" or not has_tickets()
-        return is_ntlm and self._legs == 1 and self._answer is not None
+        return self._is_ntlm and self._legs == 1 and self._answer is not None
 
     async def take(self, token: str) -> None:
         """Take the proxy's token, in base64. Raises `DialError` for one that does not fit."""
@@ -90,12 +96,11 @@ class BoundLogin:
 
 
 def _context(scheme: str, login: Login | None, host: str) -> spnego.ContextProxy:
-    import spnego  # noqa: PLC0415 - a fifth of a second that few need
+    if login is None and not has_tickets():
+        raise _unable(scheme, NO_TICKETS)
+    from underpass.outbound.token_credentials import token_context  # noqa: PLC0415 - see there
 
-    if login is None:
-        options = spnego.NegotiateOptions.use_gssapi
-        return spnego.client(None, None, host, "http", protocol=scheme, options=options)
-    return spnego.client(login.user, login.password, host, "http", protocol=scheme)
+    return token_context(scheme, login, host)
 
 
 async def _off_loop(scheme: str, work: Callable[[], T]) -> T:
@@ -112,8 +117,6 @@ def _translated(scheme: str, work: Callable[[], T]) -> T:
 
     try:
         return work()
-    except ImportError:
-        raise _unable(scheme, "this system has no library for tickets") from None
     except (
         spnego.exceptions.SpnegoError,
         # What its parsers raise for tokens that are none.
@@ -128,5 +131,7 @@ def _translated(scheme: str, work: Callable[[], T]) -> T:
 
 
 def _unable(scheme: str, why: str) -> DialError:
-    line = "".join(character if character.isprintable() else " " for character in why)[:_SHOWN]
+    reason = _REASON.search(why)
+    said = reason[1] if reason is not None else why
+    line = "".join(character if character.isprintable() else " " for character in said)[:_SHOWN]
     return DialError(Failure.UPSTREAM_REFUSED, f"no login by {scheme}: {line}")

@@ -25,6 +25,7 @@ SAME_WORDS = ("basic", "ntlm")
 AUTHENTICATION_REQUIRED = 407
 
 NO_LOGIN = "it wants a login: name the user in its URL, as in http://USER@HOST:PORT, and a password"
+OR_TICKETS = "; or install underpass[kerberos], to use the system's tickets"
 WRONG_LOGIN = "the user or the password is wrong"
 
 
@@ -119,11 +120,12 @@ class LoginTries:
             self._succeed()
             return False
         self._requests += 1
-        if self._account is None:
-            raise refused(head, NO_LOGIN)
-        if self._requests >= MAX_REQUESTS:
+        if self._account is not None and self._requests >= MAX_REQUESTS:
             raise refused(head)
         challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
+        if self._account is None:
+            takes_tickets = any(challenge.scheme == "negotiate" for challenge in challenges)
+            raise refused(head, NO_LOGIN + OR_TICKETS * takes_tickets)
         if not await self._goes_on(challenges):
             await self._start(self._account, head, challenges)
         return True
@@ -187,6 +189,7 @@ class LoginTries:
         scheme = await self._choose(account, challenges)
         repeats = scheme in SAME_WORDS and not (was_proven or was_refused == "negotiate")
         if scheme is None or (self._refusals and repeats):
+            problem = problem if account.has_login else NO_LOGIN
             raise refused(head, account.problem or problem)
         if self._bound is None:
             await self._take_turn(account)

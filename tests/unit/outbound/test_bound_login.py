@@ -83,10 +83,26 @@ async def test_without_a_library_there_are_no_tickets(monkeypatch: pytest.Monkey
     assert not has_tickets()
 
 
-@pytest.mark.skipif(has_tickets(), reason="this system has the library for tickets")
-async def test_tickets_need_their_library() -> None:
-    with pytest.raises(DialError, match="no library for tickets"):
+async def test_tickets_need_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DialError, match=r"tickets need libraries: pip install 'underpass\[kerb"):
         await BoundLogin.begin("negotiate", None, "proxy.example")
+
+
+async def test_of_layers_of_errors_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "SpnegoError (1): SpnegoError (7): Major (458752): No credentials were supplied, "
+        "Minor (2529639053): No Kerberos credentials\navailable, Context: Processing security token"
+        ", Context: Unable to negotiate common mechanism"
+    )
+
+    def fail(*_: object) -> spnego.ContextProxy:
+        raise ValueError(said)
+
+    monkeypatch.setattr("underpass.outbound.token_credentials.token_context", fail)
+    with pytest.raises(DialError) as failure:
+        await BoundLogin.begin("negotiate", CORP, "proxy.example")
+    assert failure.value.details == "no login by negotiate: No Kerberos credentials available"
 
 
 # --- through proxies

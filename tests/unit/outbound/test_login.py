@@ -74,10 +74,21 @@ async def tries(account: Account, *challenges: bytes) -> int:
 async def test_what_to_do_is_told() -> None:
     with pytest.raises(DialError, match=r"407 So be it \(it wants a login: name the user"):
         await LoginTries(None).must_repeat(response(407, BASIC))
+    with pytest.raises(DialError, match=r"a password; or install underpass\[kerberos\]"):
+        await LoginTries(None).must_repeat(response(407, b"Negotiate", BASIC))
     login = LoginTries(Account(Login("carol", "wrong"), "proxy.example"))
     assert await login.must_repeat(response(407, BASIC))
     login.addressed(GET)
     with pytest.raises(DialError, match=r"\(the user or the password is wrong\)"):
+        await login.must_repeat(response(407, BASIC))
+
+
+async def test_tickets_are_no_login_where_only_a_password_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("underpass.outbound.account.has_tickets", lambda: True)
+    login = LoginTries(Account(None, "proxy.example"))
+    with pytest.raises(DialError, match=r"\(it wants a login: name the user"):
         await login.must_repeat(response(407, BASIC))
 
 
