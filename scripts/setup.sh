@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `setup.sh base`: .venv with all Python packages, and what the demo runs: curl, squid, git, ssh.
-# `setup.sh programs`: the programs that the tests drive.
+# `setup.sh programs`: the programs that the tests drive, and the libraries for Kerberos.
 # Safe to run again; quick when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,8 @@ programs=(
     "curl curl" "git git" "squid squid" "tinyproxy tinyproxy" "ssh openssh-client"
     "sshd openssh-server" "corkscrew corkscrew" "proxytunnel proxytunnel" "nc netcat-openbsd"
     "openssl openssl" "chromium chromium" "ps procps" "cc gcc" "python3-config python3-dev"
-    "nginx nginx-light" "haproxy haproxy" "apache2 apache2-bin"
+    "nginx nginx-light" "haproxy haproxy" "apache2 apache2-bin" "krb5kdc krb5-kdc"
+    "kadmin.local krb5-admin-server" "kinit krb5-user" "krb5-config libkrb5-dev"
 )
 PATH="$PATH:/usr/sbin:/sbin"
 
@@ -95,12 +96,25 @@ install_python() {
         --constraint constraints.txt --group lint --group test --editable .
 }
 
+# The libraries for Kerberos, which come as sources. Nobody waits for how fast they are, but for how
+# long they take to compile.
+install_tickets() {
+    ! .venv/bin/python -c 'import gssapi, krb5' 2>/dev/null || return 0
+    say "compiling the libraries for Kerberos: a minute or two"
+    CFLAGS="-O0 -g0" .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --constraint constraints.txt 'pyspnego[kerberos]' ||
+        say "they can't be compiled here; what needs them is NOT RUN"
+}
+
 case "${1:-}" in
     base)
         install_missing "${base[@]}"
         install_python
         ;;
-    programs) install_missing "${programs[@]}" ;;
+    programs)
+        install_missing "${programs[@]}"
+        install_tickets
+        ;;
     *)
         echo "usage: setup.sh base|programs" >&2
         exit 2

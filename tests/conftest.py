@@ -1,4 +1,4 @@
-"""What every test may ask for: the programs that the tests with real software need."""
+"""What every test may ask for: the programs and libraries that real software needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,19 +31,27 @@ def find_program(name: str) -> str | None:
 
 
 @pytest.fixture
-def program(request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """The path of a program; without it the test fails in CI, and elsewhere is loudly not run."""
+def lack(request: pytest.FixtureRequest) -> Callable[[str], NoReturn]:
+    """End a test for want of something: it fails in CI, and elsewhere is loudly not run."""
 
-    def find(name: str) -> Path:
-        found = find_program(name)
-        if found is not None:
-            return Path(found)
+    def end(name: str) -> NoReturn:
         missing = request.config.stash.setdefault(_MISSING, {})
         missing.setdefault(name, []).append(request.node.nodeid)
-        reason = f"the program {name} is not installed (`make setup` installs it)"
+        reason = f"the {name} is not installed (`make setup` installs it)"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+
+    return end
+
+
+@pytest.fixture
+def program(lack: Callable[[str], NoReturn]) -> Callable[[str], Path]:
+    """The path of a program that the test can't do without."""
+
+    def find(name: str) -> Path:
+        found = find_program(name)
+        return Path(found) if found is not None else lack(f"program {name}")
 
     return find
 
@@ -56,6 +65,6 @@ def pytest_terminal_summary(
         return
     terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)
     for name, tests in sorted(missing.items()):
-        terminalreporter.line(f"without the program {name}:", red=True)
+        terminalreporter.line(f"without the {name}:", red=True)
         for test in tests:
             terminalreporter.line(f"    {test}")

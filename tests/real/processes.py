@@ -82,9 +82,9 @@ def running(
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str | Path], log: Path, port: int) -> Iterator[None]:
+def serving(command: Sequence[str | Path], log: Path, port: int, **more: str) -> Iterator[None]:
     """Run a server that listens on `port`, from when it accepts."""
-    with running(command, log) as process:
+    with running(command, log, **more) as process:
         wait_until(lambda: process.poll() is not None or accepts(port), f"{command[0]} accepts")
         assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
         yield
