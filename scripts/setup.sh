@@ -17,6 +17,8 @@ programs=(
     "openssl openssl" "chromium chromium" "ps procps" "cc gcc" "python3-config python3-dev"
     "nginx nginx-light" "haproxy haproxy" "apache2 apache2-bin" "krb5kdc krb5-kdc"
     "kadmin.local krb5-admin-server" "kinit krb5-user" "krb5-config libkrb5-dev"
+    "psql postgresql-client" "pg_lsclusters postgresql" "redis-server redis-server"
+    "redis-cli redis-tools" "microsocks microsocks" "setpriv util-linux"
 )
 PATH="$PATH:/usr/sbin:/sbin"
 

@@ -18,8 +18,10 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
-# Debian keeps servers (squid, sshd, tinyproxy) here, outside of an ordinary user's PATH.
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+# Debian keeps servers here (squid, sshd, tinyproxy; PostgreSQL of each version), outside of an
+# ordinary user's PATH.
+POSTGRESQL = sorted(str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin"))
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", *POSTGRESQL)
 
 _MISSING = pytest.StashKey[dict[str, list[str]]]()
 
