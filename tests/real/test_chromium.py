@@ -1,4 +1,4 @@
-"""A browser loads a page with all that pages are made of, through the proxy."""
+"""A browser loads a page with all that pages are made of, through the proxy and the tunnel."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.origins import Authority, Handler, HttpOrigin, LoopThread, Visit, websocket_origin
 from tests.real.conftest import StartProxy
 from tests.real.processes import END_SECONDS, ProxyProcess, clean_environment
+from tests.real.tunnel import tunnel_in
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -146,7 +147,7 @@ def dump(command: list[str | Path], log: Path) -> str:
     return output.decode()
 
 
-Browse = Callable[[ProxyProcess, str], str]
+Browse = Callable[[str, str], str]
 
 
 @pytest.fixture
@@ -154,18 +155,26 @@ def browse(program: Callable[[str], Path], authority: Authority, tmp_path: Path)
     """Load a page in a new Chromium that has the proxy for everything, loopback too."""
     chromium = program("chromium")
 
-    def load(proxy: ProxyProcess, url: str) -> str:
+    def load(proxy: str, url: str) -> str:
         command: list[str | Path] = [
             *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
             *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
             *("--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path}/profile"),
-            *(f"--proxy-server={proxy.url}", "--proxy-bypass-list=<-loopback>"),
+            *(f"--proxy-server={proxy}", "--proxy-bypass-list=<-loopback>"),
             f"--ignore-certificate-errors-spki-list={pin_of(authority)}",
             *("--dump-dom", url),
         ]
         return dump(command, tmp_path / "chromium.log")
 
     return load
+
+
+def seen(document: str) -> object:
+    """What the page's script says that it saw."""
+    found = re.search(r'<pre id="seen">(.*?)</pre>', document)
+    assert found is not None, document
+    said: object = json.loads(found[1])
+    return said
 
 
 @pytest.mark.parametrize("listener", ["http", "https"])
@@ -182,10 +191,7 @@ def test_page_loads_whole_and_nothing_else_gets_out(
     context = authority.server_context() if page.scheme == "https" else None
     with origins.within(websocket_origin(context)) as websocket:
         publish(page, websocket)
-        document = browse(proxy, f"{page.url}/page")
-        found = re.search(r'<pre id="seen">(.*?)</pre>', document)
-        assert found is not None, document
-        assert json.loads(found[1]) == SEEN
+        assert seen(browse(proxy.url, f"{page.url}/page")) == SEEN
         speaker = websocket.split("/")[2]
     check_log(proxy, {page.name, speaker}, plain=page.scheme == "http")
 
@@ -205,7 +211,30 @@ def check_log(proxy: ProxyProcess, local: set[str], *, plain: bool) -> None:
 
 def test_refusal_is_shown_to_its_reader(browse: Browse, start_proxy: StartProxy) -> None:
     proxy = start_proxy(*LOOPBACK_ONLY)
-    document = browse(proxy, "http://10.1.2.3/page")
+    document = browse(proxy.url, "http://10.1.2.3/page")
     assert "403" in document
     assert "10.1.2.3" in document
     assert proxy.wait_for_line("GET 10.1.2.3:80 403")
+
+
+@pytest.mark.parametrize("front_end", ["socks5", "http"])
+@pytest.mark.parametrize("kind", ["websocket", "poll"])
+def test_page_loads_whole_through_the_tunnel(
+    browse: Browse,
+    front_end: str,
+    kind: str,
+    origins: LoopThread,
+    secure: HttpOrigin,
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
+    with (
+        tunnel_in(tmp_path, "--deny", "*") as tunnel,
+        origins.within(websocket_origin(authority.server_context())) as websocket,
+    ):
+        publish(secure, websocket)
+        tunnel.join("work")
+        client = tunnel.start_client("work", "--carrier", kind)
+        client.wait_for(f"tunnel up: {kind}")
+        proxy = f"{front_end}://127.0.0.1:{client.port(front_end)}"
+        assert seen(browse(proxy, f"{secure.url}/page")) == SEEN

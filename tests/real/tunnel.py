@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,13 +72,13 @@ class Tunnel:
 
     folder: Path
     stack: contextlib.ExitStack
+    flags: Sequence[str]
     port: int = 0
     server: Running = field(init=False)
 
     def start_server(self) -> None:
         """Start it, on the port of the last time if there was one."""
-        # What the tests reach is on loopback.
-        flags = ["--allow", "127.0.0.0/8", "--state", str(self.folder / "server")]
+        flags = [*self.flags, "--state", str(self.folder / "server")]
         listen = f"127.0.0.1:{self.port}"
         self.server = self.stack.enter_context(
             process_of(self.folder, "server", "server", "--listen", listen, *flags)
@@ -143,10 +143,10 @@ class Tunnel:
 
 
 @contextlib.contextmanager
-def tunnel_in(folder: Path) -> Iterator[Tunnel]:
-    """A server that runs."""
+def tunnel_in(folder: Path, *flags: str) -> Iterator[Tunnel]:
+    """A server that runs; what the tests reach is on loopback, and `flags` are more of it."""
     with contextlib.ExitStack() as stack:
-        tunnel = Tunnel(folder, stack)
+        tunnel = Tunnel(folder, stack, [*flags, "--allow", "127.0.0.0/8"])
         tunnel.start_server()
         yield tunnel
 
