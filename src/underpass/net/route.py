@@ -22,6 +22,10 @@ class Route(Protocol):
         """Whether `must_repeat` can ever be True, so that a body has to be kept for it."""
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether `addressed` adds no login, and none is expected to be asked for."""
+
+    @property
     def must_rehearse(self) -> bool:
         """Whether the next request on this stream is for certain to be refused, as what `addressed`
         adds to it is the first leg of a login: a long body is not worth sending with it.
@@ -55,6 +59,7 @@ class StreamRoute(Route):
     """Over a stream to the origin itself, which `dial` opens."""
 
     may_repeat = False
+    says_nothing = True
     must_rehearse = False
     is_doubtful = False
 

@@ -54,6 +54,11 @@ class LoginTries:
         return self._account is not None
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether requests carry no login: there is none, or the proxy has let one pass without."""
+        return self._account is None or (self._account.lets_pass and self._bound is None)
+
+    @property
     def must_rehearse(self) -> bool:
         """Whether the next request carries a first leg, which no proxy takes for a login yet."""
         return self._bound is not None and self._bound.is_first_leg

@@ -44,6 +44,10 @@ class UpstreamRoute(Route):
         return self._login.may_repeat
 
     @property
+    def says_nothing(self) -> bool:
+        return self._login.says_nothing
+
+    @property
     def must_rehearse(self) -> bool:
         return self._login.must_rehearse
 

@@ -28,4 +28,5 @@ async def test_a_stream_route_dials_and_changes_nothing() -> None:
     # An origin's 407 is the origin's affair.
     assert not await route.must_repeat(ResponseHead(407, b"Who?", HTTP_11, Fields()))
     assert not route.may_repeat
+    assert route.says_nothing
     assert not route.is_doubtful

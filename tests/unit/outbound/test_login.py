@@ -119,6 +119,15 @@ async def test_what_cannot_be_answered_is_given_up(
         await LoginTries(account).must_repeat(response(407, *challenges))
 
 
+async def test_nothing_is_said_while_the_proxy_lets_it_pass(account: Account) -> None:
+    assert LoginTries(None).says_nothing
+    assert not LoginTries(account).says_nothing
+    await LoginTries(account).must_repeat(response(200))
+    assert LoginTries(account).says_nothing
+    await LoginTries(account).must_repeat(response(407, BASIC))
+    assert not LoginTries(account).says_nothing
+
+
 async def test_without_a_login_a_407_is_given_up() -> None:
     assert not LoginTries(None).may_repeat
     with pytest.raises(DialError) as caught:

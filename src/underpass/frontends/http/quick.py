@@ -190,7 +190,7 @@ class Quick:
         target = parse_absolute(head.target, head.method)
         address = target.address
         route = self._state.outbound.route_for(principal, address)
-        if route.may_repeat:
+        if not route.says_nothing:
             return None
         exchange = Exchange(head, self._client)
         if principal is not ANONYMOUS:

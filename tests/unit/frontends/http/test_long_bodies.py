@@ -157,7 +157,8 @@ async def test_a_parent_that_asks_for_nothing_is_asked_once() -> None:
     assert methods(parent) == [b"HEAD", b"POST", b"POST"]
 
 
-async def test_without_a_login_nothing_is_rehearsed() -> None:
+async def test_without_a_login_nothing_is_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("underpass.outbound.account.has_tickets", lambda: False)
     parent = shared(BasicGuard(CORP))
     async with server(parent) as port, stage(via=nobody(port)) as s, s.client() as client:
         await client.say(post(LONG))

@@ -18,7 +18,10 @@ from tests.unit.frontends.http.dialogue import (
     origin,
     stage,
 )
+from tests.unit.frontends.http.test_long_bodies import via
 from tests.unit.frontends.http.test_quick import OK, get, ok
+from tests.unit.outbound.guarded_parents import CORP, BasicGuard, GuardedParent
+from tests.unit.outbound.relaying import server
 from tests.unit.server.test_users import HASH, MemoryStore
 from underpass import AccessRecord
 from underpass.access import Effect, Principal, Rule
@@ -217,11 +220,30 @@ async def test_a_parents_407_is_judged_by_the_task(answered: list[bool]) -> None
 
 
 async def test_a_login_to_the_parent_is_the_tasks(answered: list[bool]) -> None:
-    async with origin(ok) as p, stage(via=f"http://carol:secret@127.0.0.1:{p.port}") as s:
-        async with s.client() as client:
-            for _ in range(2):
-                await brought(client, get(b"site.example"))
+    parent = GuardedParent(lambda: BasicGuard(CORP))
+    async with server(parent) as port, stage(via=via(port)) as s, s.client() as client:
+        for _ in range(3):
+            assert (await brought(client, get(b"site.example"))).startswith(b"HTTP/1.1 200 ")
         assert answered == []
+    assert (parent.logins, len(parent.heads)) == (3, 4)
+
+
+async def test_a_parent_that_begins_to_ask_is_answered_by_the_task(answered: list[bool]) -> None:
+    class Awaking(BasicGuard):
+        asked = 0
+
+        def ask(self, head: bytes) -> list[bytes] | None:
+            self.asked += 1
+            return None if self.asked <= 3 else super().ask(head)
+
+    guard = Awaking(CORP)
+    parent = GuardedParent(lambda: guard)
+    async with server(parent) as port, stage(via=via(port)) as s, s.client() as client:
+        for _ in range(6):
+            assert (await brought(client, get(b"site.example"))).startswith(b"HTTP/1.1 200 ")
+        assert answered == [True, True, False]
+        assert [(await s.record(i)).status for i in range(6)] == [200] * 6
+    assert (parent.logins, len(parent.heads)) == (3, 7)
 
 
 # --- the same by either way
