@@ -12,7 +12,9 @@ from typing import Protocol
 import pytest
 
 from tests.origins import Authority, HttpOrigin, LoopThread, http_origin, loop_thread
+from tests.real.cutting_relay import CuttingRelay, cutting_relay
 from tests.real.processes import ProxyProcess, clean_environment, proxy_process, underpass
+from tests.real.tunnel import Tunnel, tunnel_in
 
 CURL_SECONDS = 30
 
@@ -85,6 +87,19 @@ def start_proxy(tmp_path: Path) -> Iterator[StartProxy]:
 def proxy(start_proxy: StartProxy) -> ProxyProcess:
     """A proxy that may reach loopback."""
     return start_proxy("--allow", "127.0.0.0/8")
+
+
+@pytest.fixture
+def tunnel(tmp_path: Path) -> Iterator[Tunnel]:
+    """A running server."""
+    with tunnel_in(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def relay(tunnel: Tunnel, origins: LoopThread) -> CuttingRelay:
+    """What a client's carriers go over; it ends after the client, which drains through it."""
+    return tunnel.stack.enter_context(origins.within(cutting_relay(tunnel.port)))
 
 
 @pytest.fixture

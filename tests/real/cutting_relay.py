@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+from tests.origins import LoopThread
 
 
 class CuttingRelay:
@@ -87,3 +90,21 @@ async def cutting_relay(target: int) -> AsyncIterator[CuttingRelay]:
         server.close()
         await relay.cut()
         await relay.ended()
+
+
+@contextlib.contextmanager
+def cut_every(seconds: float, relay: CuttingRelay, loop: LoopThread) -> Iterator[None]:
+    """Cut all that goes over `relay`, which runs in `loop`, time and again within the block."""
+    ended = threading.Event()
+
+    def cut() -> None:
+        while not ended.wait(seconds):
+            loop.run(relay.cut())
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.origins import LoopThread
-from tests.real.cutting_relay import CuttingRelay, cutting_relay
+from tests.real.cutting_relay import CuttingRelay, cut_every
 from tests.real.databases import COMMAND_SECONDS, postgresql, publish, redis, subscriber
 from tests.real.processes import clean_environment
-from tests.real.tunnel import Tunnel, tunnel_in
+from tests.real.tunnel import Tunnel
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -42,36 +40,6 @@ CREATE TEMPORARY TABLE brought (LIKE made);
 SELECT count(*) FROM made NATURAL JOIN brought;
 COMMIT;
 """
-
-
-@pytest.fixture
-def tunnel(tmp_path: Path) -> Iterator[Tunnel]:
-    with tunnel_in(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def relay(tunnel: Tunnel, origins: LoopThread) -> CuttingRelay:
-    """What a client's carriers go over; it ends after the client."""
-    return tunnel.stack.enter_context(origins.within(cutting_relay(tunnel.port)))
-
-
-@contextlib.contextmanager
-def cut_again_and_again(origins: LoopThread, relay: CuttingRelay) -> Iterator[None]:
-    """Within the block every carrier is reset, time and again."""
-    ended = threading.Event()
-
-    def cut() -> None:
-        while not ended.wait(CUT_SECONDS):
-            origins.run(relay.cut())
-
-    thread = threading.Thread(target=cut)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def forwarded(tunnel: Tunnel, to: int, through: int, *flags: str) -> int:
@@ -110,7 +78,7 @@ def test_a_session_with_postgresql_outlives_its_carriers(
     with postgresql(program) as database:
         port = forwarded(tunnel, database, relay.port, "--carrier", kind)
         flags = ("-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-f", "-", "postgres")
-        with cut_again_and_again(origins, relay):
+        with cut_every(CUT_SECONDS, relay, origins):
             said = ask(program("psql"), *flags, port=port, folder=tmp_path, stdin=SESSION)
         assert said.split() == [str(ROWS)]
         assert (tmp_path / "down.tsv").read_bytes() == TEXT

@@ -17,22 +17,15 @@ import pytest
 
 from tests.origins import HttpOrigin, LoopThread, pattern, pattern_hash
 from tests.real.conftest import Curl
-from tests.real.cutting_relay import cutting_relay
+from tests.real.cutting_relay import CuttingRelay, cut_every
 from tests.real.processes import clean_environment, wait_until
 from tests.real.ssh_server import ssh_server
-from tests.real.tunnel import Running, Tunnel, tunnel_in, underpass_command
+from tests.real.tunnel import Running, Tunnel, underpass_command
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 SIZE = 20_000_000
 KINDS = ("websocket", "stream", "poll", "get")
-
-
-@pytest.fixture
-def tunnel(tmp_path: Path) -> Iterator[Tunnel]:
-    """A running server."""
-    with tunnel_in(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture
@@ -162,58 +155,55 @@ def test_a_server_that_is_killed_and_started_gets_its_clients_back(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_carriers_that_are_cut_break_no_transfer(
-    kind: str, tunnel: Tunnel, curl: Curl, plain: HttpOrigin, origins: LoopThread
+    kind: str,
+    tunnel: Tunnel,
+    relay: CuttingRelay,
+    curl: Curl,
+    plain: HttpOrigin,
+    origins: LoopThread,
 ) -> None:
-    with origins.within(cutting_relay(tunnel.port)) as relay:
-        tunnel.join("work", relay.port)
-        client = tunnel.start_client("work", "--carrier", kind)
-        client.wait_for(f"tunnel up: {kind}")
-        ended = threading.Event()
-
-        def cut_again_and_again() -> None:
-            while not ended.wait(0.15):
-                origins.run(relay.cut())
-
-        thread = threading.Thread(target=cut_again_and_again)
-        thread.start()
-        try:
-            # A third of a second at this rate, several cuts long.
-            slowly = ["--limit-rate", "20M"]
-            done = curl(*proxies(client)["socks5"], *slowly, f"{plain.url}/bytes/{SIZE}")
-        finally:
-            ended.set()
-            thread.join()
-        assert done.errors == ""
-        assert hashlib.sha256(done.output).hexdigest() == pattern_hash(SIZE)
-        assert relay.cuts >= 3
+    tunnel.join("work", relay.port)
+    client = tunnel.start_client("work", "--carrier", kind)
+    client.wait_for(f"tunnel up: {kind}")
+    # A third of a second at this rate, several cuts long.
+    slowly = ["--limit-rate", "20M"]
+    with cut_every(0.15, relay, origins):
+        done = curl(*proxies(client)["socks5"], *slowly, f"{plain.url}/bytes/{SIZE}")
+    assert done.errors == ""
+    assert hashlib.sha256(done.output).hexdigest() == pattern_hash(SIZE)
+    assert relay.cuts >= 3
 
 
 @pytest.mark.parametrize("kind", ["websocket", "poll"])
 def test_a_network_that_is_gone_for_a_while_breaks_no_transfer(
-    kind: str, tunnel: Tunnel, curl: Curl, plain: HttpOrigin, origins: LoopThread
+    kind: str,
+    tunnel: Tunnel,
+    relay: CuttingRelay,
+    curl: Curl,
+    plain: HttpOrigin,
+    origins: LoopThread,
 ) -> None:
-    with origins.within(cutting_relay(tunnel.port)) as relay:
-        tunnel.join("work", relay.port)
-        client = tunnel.start_client("work", "--carrier", kind)
-        client.wait_for(f"tunnel up: {kind}")
+    tunnel.join("work", relay.port)
+    client = tunnel.start_client("work", "--carrier", kind)
+    client.wait_for(f"tunnel up: {kind}")
 
-        def go_and_come_back() -> None:
-            relay.is_closed = True
-            origins.run(relay.cut())
-            wait_until(lambda: "no tunnel" in client.log.read_text(), "it notices")
-            relay.is_closed = False
+    def go_and_come_back() -> None:
+        relay.is_closed = True
+        origins.run(relay.cut())
+        wait_until(lambda: "no tunnel" in client.log.read_text(), "it notices")
+        relay.is_closed = False
 
-        # Within the transfer, which takes a second at this rate.
-        timer = threading.Timer(0.3, go_and_come_back)
-        timer.start()
-        try:
-            slowly = ["--limit-rate", "20M"]
-            done = curl(*proxies(client)["socks5"], *slowly, f"{plain.url}/bytes/{SIZE}")
-        finally:
-            timer.join()
-        assert done.errors == ""
-        assert hashlib.sha256(done.output).hexdigest() == pattern_hash(SIZE)
-        client.wait_for(f"tunnel up: {kind}", count=2)
+    # Within the transfer, which takes a second at this rate.
+    timer = threading.Timer(0.3, go_and_come_back)
+    timer.start()
+    try:
+        slowly = ["--limit-rate", "20M"]
+        done = curl(*proxies(client)["socks5"], *slowly, f"{plain.url}/bytes/{SIZE}")
+    finally:
+        timer.join()
+    assert done.errors == ""
+    assert hashlib.sha256(done.output).hexdigest() == pattern_hash(SIZE)
+    client.wait_for(f"tunnel up: {kind}", count=2)
 
 
 def test_status_tells_how_a_client_is(tunnel: Tunnel, client: Running) -> None:
