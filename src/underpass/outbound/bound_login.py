@@ -98,7 +98,7 @@ class BoundLogin:
 def _context(scheme: str, login: Login | None, host: str) -> spnego.ContextProxy:
     if login is None and not has_tickets():
         raise _unable(scheme, NO_TICKETS)
-    from underpass.outbound.token_credentials import token_context  # noqa: PLC0415 - see there
+    from underpass.outbound.token_credentials import token_context  # noqa: PLC0415 - pyspnego is large
 
     return token_context(scheme, login, host)
 

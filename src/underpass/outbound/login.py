@@ -25,7 +25,7 @@ SAME_WORDS = ("basic", "ntlm")
 AUTHENTICATION_REQUIRED = 407
 
 NO_LOGIN = "it wants a login: name the user in its URL, as in http://USER@HOST:PORT, and a password"
-OR_TICKETS = "; or install underpass[kerberos], to use the system's tickets"
+NO_LOGIN_OR_TICKETS = f"{NO_LOGIN}; or install underpass[kerberos], to use the system's tickets"
 WRONG_LOGIN = "the user or the password is wrong"
 
 
@@ -125,12 +125,12 @@ class LoginTries:
             self._succeed()
             return False
         self._requests += 1
-        if self._account is not None and self._requests >= MAX_REQUESTS:
-            raise refused(head)
-        challenges = parse_challenges(head.fields.get_all(b"proxy-authenticate"))
         if self._account is None:
-            takes_tickets = any(challenge.scheme == "negotiate" for challenge in challenges)
-            raise refused(head, NO_LOGIN + OR_TICKETS * takes_tickets)
+            takes_tickets = any(c.scheme == "negotiate" for c in _challenges_of(head))
+            raise refused(head, NO_LOGIN_OR_TICKETS if takes_tickets else NO_LOGIN)
+        if self._requests >= MAX_REQUESTS:
+            raise refused(head)
+        challenges = _challenges_of(head)
         if not await self._goes_on(challenges):
             await self._start(self._account, head, challenges)
         return True
@@ -179,7 +179,8 @@ class LoginTries:
         """Take a refusal for what it is, and begin the login that is to be tried next."""
         was_proven = account.is_proven
         was_refused = self._note(account, challenges)
-        problem = account.problem or (WRONG_LOGIN if self._refusals else "")
+        wrong = WRONG_LOGIN if self._refusals else ""
+        problem = account.problem or (wrong if account.has_login else NO_LOGIN)
         if self._refusals >= MAX_TRIES:
             raise refused(head, problem)
         if was_refused:
@@ -194,7 +195,6 @@ class LoginTries:
         scheme = await self._choose(account, challenges)
         repeats = scheme in SAME_WORDS and not (was_proven or was_refused == "negotiate")
         if scheme is None or (self._refusals and repeats):
-            problem = problem if account.has_login else NO_LOGIN
             raise refused(head, account.problem or problem)
         if self._bound is None:
             await self._take_turn(account)
@@ -229,6 +229,10 @@ class LoginTries:
             # Its tickets may be of no use here where the password is good.
             account.exclude_refused(scheme)
         return scheme
+
+
+def _challenges_of(head: ResponseHead) -> list[Challenge]:
+    return parse_challenges(head.fields.get_all(b"proxy-authenticate"))
 
 
 def is_stale(challenges: Sequence[Challenge]) -> bool:

@@ -34,8 +34,9 @@ def token_context(scheme: str, login: Login | None, host: str) -> spnego.Context
     password = spnego.Password(login.user, login.password)
     context = spnego.client(password, None, host, SERVICE, protocol=scheme)
     # Negotiate would show the password to the tickets' server first, where there is one: on each
-    # new stream, and for an account that may be locked one failure more where it is wrong.
-    context.available_protocols = _ntlm_alone  # type: ignore[method-assign]  # it asks itself
+    # new stream, and for an account that may be locked one failure more where it is wrong. It goes
+    # by what this method says; options that leave Kerberos out it has none.
+    context.available_protocols = _ntlm_alone  # type: ignore[method-assign]  # of this one alone
     return context
 
 
