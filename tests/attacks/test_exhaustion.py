@@ -289,7 +289,7 @@ def test_an_ack_of_everything_that_could_ever_be() -> None:
     began = time.process_time()
     (*_, last) = dialogue.say(encode_ack(Ack(0, 0, ((1, 2**64 - 1),))))
     assert isinstance(last, SessionClosed)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 0.1
 
 
 def test_the_same_wide_ranges_over_and_over_cost_no_square() -> None:
@@ -343,7 +343,7 @@ def test_going_away_over_and_over_is_told_once() -> None:
     began = time.process_time()
     flood(dialogue, (encode_goaway(n, 0, "") for n in range(2**32 - 1, 2**32 - 9000, -1)))
     assert dialogue.session.state is SessionState.CLOSED
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 0.5
 
 
 def test_fins_without_data_leave_streams_that_count() -> None:
