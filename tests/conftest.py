@@ -18,10 +18,12 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
-# Debian keeps servers here (squid, sshd, tinyproxy; PostgreSQL of each version), outside of an
-# ordinary user's PATH.
+# Where Debian keeps what is outside of an ordinary user's PATH: servers (squid, sshd, tinyproxy),
+# PostgreSQL of each version, and squid's helpers, whose other folders are those of its own
+# installation.
 POSTGRESQL = sorted(str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin"))
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", *POSTGRESQL)
+SQUID_HELPERS = ("/usr/lib/squid", "/usr/libexec/squid", "/usr/lib64/squid")
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", *POSTGRESQL, *SQUID_HELPERS)
 
 _MISSING = pytest.StashKey[dict[str, list[str]]]()
 

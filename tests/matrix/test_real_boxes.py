@@ -15,7 +15,7 @@ from tests.matrix.exercise import Exercise
 from tests.matrix.modes import KINDS
 from tests.matrix.stage import Entrance, client, login_for, stage
 from tests.real.processes import free_port, serving
-from tests.real.test_parents import CONNECT_TO_443, PASSWORD, USER, squid, squid_helper, tinyproxy
+from tests.real.test_parents import CONNECT_TO_443, PASSWORD, USER, squid, tinyproxy
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -138,7 +138,7 @@ async def test_through_squid_with_a_login(program: Program, folder: Path, tmp_pa
     secrets.chmod(0o644)
     access = "\n".join(
         (
-            f"auth_param basic program {squid_helper('basic_ncsa_auth')} {secrets}",
+            f"auth_param basic program {program('basic_ncsa_auth')} {secrets}",
             "acl known proxy_auth REQUIRED",
             "http_access deny CONNECT",
             "http_access allow known",

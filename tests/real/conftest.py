@@ -18,6 +18,9 @@ from tests.real.tunnel import Tunnel, tunnel_in
 
 CURL_SECONDS = 30
 
+# What tests reach is on loopback, which is denied unless it is said.
+LOOPBACK = ("--allow", "127.0.0.0/8")
+
 
 class StartProxy(Protocol):
     def __call__(self, *flags: str | Path, **environment: str) -> ProxyProcess: ...
@@ -86,7 +89,7 @@ def start_proxy(tmp_path: Path) -> Iterator[StartProxy]:
 @pytest.fixture
 def proxy(start_proxy: StartProxy) -> ProxyProcess:
     """A proxy that may reach loopback."""
-    return start_proxy("--allow", "127.0.0.0/8")
+    return start_proxy(*LOOPBACK)
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.real.processes import free_port, serving
+from tests.real.processes import clean_environment, free_port, serving
 
 REALM, USER, PASSWORD = "UNDERPASS.TEST", "carol", "open sesame"
 # The name under which clients know the proxy.
@@ -67,7 +66,7 @@ class Realm:
             input=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **self.environment},
+            env=clean_environment(**self.environment),
             text=True,
             timeout=COMMAND_SECONDS,
             check=True,

@@ -11,14 +11,13 @@ from typing import NoReturn
 import pytest
 
 from tests.origins import HttpOrigin
-from tests.real.conftest import Curl, StartProxy
+from tests.real.conftest import LOOPBACK, Curl, StartProxy
 from tests.real.kerberos_realm import HOST, PASSWORD, REALM, SERVICE, USER, Realm, realm
 from tests.real.test_parents import (
     check_long_form,
     check_served,
     squid,
     squid_folder,
-    squid_helper,
 )
 from tests.real.tunnel import tunnel_in
 from underpass.outbound.bound_login import has_tickets
@@ -34,8 +33,6 @@ acl known proxy_auth REQUIRED
 http_access allow known
 http_access deny all
 """
-
-LOOPBACK = ("--allow", "127.0.0.0/8")
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ def upstream(program: Callable[[str], Path], members: Realm, squid_folder: Path)
     keytab = squid_folder / "keytab"
     shutil.copy(members.keytab, keytab)
     keytab.chmod(0o644)
-    helper = squid_helper("negotiate_kerberos_auth")
+    helper = program("negotiate_kerberos_auth")
     access = NEGOTIATE.format(helper=helper, keytab=keytab, service=SERVICE)
     with squid(program, squid_folder, access) as port:
         yield f"http://{HOST}:{port}"

@@ -32,9 +32,6 @@ acl SSL_ports port 443
 http_access deny CONNECT !SSL_ports
 """
 
-# Where Debian, and squid's own installation, put the helpers.
-HELPER_FOLDERS = (Path("/usr/lib/squid"), Path("/usr/libexec/squid"), Path("/usr/lib64/squid"))
-
 SQUID = """\
 http_port 127.0.0.1:{port}
 pid_filename {folder}/squid.pid
@@ -90,13 +87,6 @@ def squid(program: Callable[[str], Path], folder: Path, access: str) -> Iterator
         print(tail(folder / "cache.log"))
 
 
-def squid_helper(name: str) -> Path:
-    for folder in HELPER_FOLDERS:
-        if (folder / name).exists():
-            return folder / name
-    pytest.skip(f"squid came without {name}")
-
-
 @pytest.fixture
 def squid_folder() -> Iterator[Path]:
     """A folder that another user can reach: tmp_path lies in one of mode 0700."""
@@ -106,7 +96,9 @@ def squid_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(params=["basic", "digest"])
-def access(request: pytest.FixtureRequest, squid_folder: Path) -> str:
+def access(
+    request: pytest.FixtureRequest, program: Callable[[str], Path], squid_folder: Path
+) -> str:
     """squid's configuration for one user, by one scheme."""
     scheme = request.param
     secrets = squid_folder / "secrets"
@@ -115,16 +107,16 @@ def access(request: pytest.FixtureRequest, squid_folder: Path) -> str:
             ["openssl", "passwd", "-apr1", PASSWORD], capture_output=True, text=True, check=True
         ).stdout.strip()
         secrets.write_text(f"{USER}:{hashed}\n")
-        program = f"{squid_helper('basic_ncsa_auth')} {secrets}"
+        helper = f"{program('basic_ncsa_auth')} {secrets}"
     else:
         # RFC 7616 3.4.2, as `htdigest` writes it; squid knows MD5 only.
         digest = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode(), usedforsecurity=False)
         secrets.write_text(f"{USER}:{REALM}:{digest.hexdigest()}\n")
-        program = f"{squid_helper('digest_file_auth')} -c {secrets}"
+        helper = f"{program('digest_file_auth')} -c {secrets}"
     secrets.chmod(0o644)
     return "\n".join(
         (
-            f"auth_param {scheme} program {program}",
+            f"auth_param {scheme} program {helper}",
             f"auth_param {scheme} children 2",
             f"auth_param {scheme} realm {REALM}",
             "acl known proxy_auth REQUIRED",
@@ -257,7 +249,7 @@ def test_squid_lets_our_user_in_by_ntlm(
     secure: HttpOrigin,
 ) -> None:
     # It believes every password, but wants each leg in its order.
-    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    access = NTLM.format(helper=program("ntlm_fake_auth"))
     with squid(program, squid_folder, access) as port:
         proxy = start_proxy(
             *("--via", f"http://CORP%5C{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),
@@ -281,7 +273,7 @@ def test_squid_takes_a_long_form_before_anything_else_by_ntlm(
     squid_folder: Path,
     plain: HttpOrigin,
 ) -> None:
-    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    access = NTLM.format(helper=program("ntlm_fake_auth"))
     with squid(program, squid_folder, access) as port:
         proxy = start_proxy(
             *("--via", f"http://CORP%5C{USER}@127.0.0.1:{port}", "--allow", "127.0.0.0/8"),

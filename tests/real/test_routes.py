@@ -16,7 +16,6 @@ from tests.real.test_parents import (
     access,
     squid,
     squid_folder,
-    squid_helper,
     tinyproxy,
 )
 from underpass.address import Address
@@ -90,7 +89,7 @@ async def test_squid_that_wants_ntlm_is_logged_in_to_stream_by_stream(
     authority: Authority,
 ) -> None:
     # It believes every password, but wants each leg in its order.
-    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    access = NTLM.format(helper=program("ntlm_fake_auth"))
     with squid(program, squid_folder, access) as port:
         chain = (proxy(port, user=f"CORP\\{USER}"),)
         for way in ways_to(plain, chain).for_requests:
@@ -107,7 +106,7 @@ async def test_squid_that_wants_ntlm_is_logged_in_to_stream_by_stream(
 async def test_a_stream_may_begin_with_a_long_body(
     program: Callable[[str], Path], squid_folder: Path, plain: HttpOrigin
 ) -> None:
-    access = NTLM.format(helper=squid_helper("ntlm_fake_auth"))
+    access = NTLM.format(helper=program("ntlm_fake_auth"))
     with squid(program, squid_folder, access) as port:
         way = ways_to(plain, (proxy(port),)).for_requests[0]
         for size in (10_000, 100_000, 1_000_000):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.origins import Authority, HttpOrigin
-from tests.real.conftest import Curl, StartProxy
+from tests.real.conftest import LOOPBACK, Curl, StartProxy
 from tests.real.processes import free_port, serving
 from tests.real.ssh_server import ssh_server
 from tests.real.test_parents import PASSWORD, USER, access, check_served, squid, squid_folder
@@ -18,8 +18,6 @@ from tests.real.tunnel import tunnel_in
 pytestmark = pytest.mark.real
 
 __all__ = ["access", "squid_folder"]
-
-LOOPBACK = ("--allow", "127.0.0.0/8")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -13,7 +12,6 @@ from underpass.net.ending import Ending, RelayTimeouts, Transfer
 from underpass.net.joint import Joiner, Joint
 from underpass.net.splice import Spliced, Splicer
 
-MakePair = Callable[[], Awaitable[Pair]]
 # Fewer than make the sender wait.
 PIECE = 64 * 1024
 # More than the system's buffers take.

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from tests.unit.net.between import AnyScene, JoinedScene, MakePair, SplicedScene
-from tests.unit.net.test_relay import read, reset, write
+from tests.unit.net.between import AnyScene, JoinedScene, SplicedScene
+from tests.unit.net.test_relay import MakePair, read, reset, write
 from underpass.net.ending import Ending, RelayTimeouts, Transfer
 
 SCENES = pytest.mark.parametrize("scene", [SplicedScene, JoinedScene], ids=["splice", "joint"])

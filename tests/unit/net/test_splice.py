@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.net.between import PIECE, MakePair, SplicedScene
-from tests.unit.net.test_relay import read
+from tests.unit.net.between import PIECE, SplicedScene
+from tests.unit.net.test_relay import MakePair, read
 from underpass.net.splice import SPLICE_BUFFER
 
 # What one read brings at most, with either loop.
